@@ -28,14 +28,29 @@ let package = Package(
     ],
     targets: [
         // System libraries, each imported by one folder.
+        .systemLibrary(name: "CLibURing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+        .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CBrotli", pkgConfig: "libbrotlidec", providers: [.apt(["libbrotli-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
         // The networking core: io_uring, TCP, TLS, HTTP/1.1 and 2, DNS, pool, buffers.
-        // What a service embeds: fetch client, URLs, bounded queues.
-        // Everything that knows about crawling.
-        // A synthetic web on loopback that knows its own truth. Not part of any library.
+        .target(
+            name: "CMocraIO",
+            dependencies: [
+                "CLibURing", "COpenSSL", "CCares", "CNghttp2", "CZlib", "CBrotli", "CZstd", "CDeflate",
+            ],
+            cSettings: cSettings
+        ),
+
         // Tests, a target a module.
         .target(
             name: "TestSupport", path: "Tests/TestSupport", exclude: ["http2_origin.py"],
             swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CMocraIOTests", dependencies: ["CMocraIO", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],

@@ -1,0 +1,2 @@
+// The system's brotlidec, by pkg-config.
+#include <brotli/decode.h>

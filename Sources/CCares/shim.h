@@ -1,0 +1,2 @@
+// The system's cares, by pkg-config.
+#include <ares.h>

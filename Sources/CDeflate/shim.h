@@ -1,0 +1,2 @@
+// The system's deflate, by pkg-config.
+#include <libdeflate.h>

@@ -1,0 +1,2 @@
+// The system's uring, by pkg-config.
+#include <liburing.h>

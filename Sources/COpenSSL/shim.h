@@ -1,0 +1,2 @@
+// The system's ssl, by pkg-config.
+#include <openssl/ssl.h>

@@ -1,0 +1,2 @@
+// The system's z, by pkg-config.
+#include <zlib.h>

@@ -1,0 +1,2 @@
+// The system's zstd, by pkg-config.
+#include <zstd.h>
