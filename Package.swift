@@ -23,6 +23,7 @@ let cSettings: [CSetting] = [
 let package = Package(
     name: "mocra",
     products: [
+        .library(name: "MocraFastPath", targets: ["MocraFastPath"]),
     ],
     dependencies: [
     ],
@@ -36,6 +37,8 @@ let package = Package(
         .systemLibrary(name: "CBrotli", pkgConfig: "libbrotlidec", providers: [.apt(["libbrotli-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
+        .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+
         // The networking core: io_uring, TCP, TLS, HTTP/1.1 and 2, DNS, pool, buffers.
         .target(
             name: "CMocraIO",
@@ -45,12 +48,19 @@ let package = Package(
             cSettings: cSettings
         ),
 
+        // What a service embeds: fetch client, URLs, bounded queues.
+        .target(name: "MocraFastPath", dependencies: ["CMocraIO", "CXXHash"], swiftSettings: swiftSettings),
+
         // Tests, a target a module.
         .target(
             name: "TestSupport", path: "Tests/TestSupport", exclude: ["http2_origin.py"],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "CMocraIOTests", dependencies: ["CMocraIO", "TestSupport"], swiftSettings: swiftSettings),
+        .target(name: "CRingRefusal", path: "Tests/CRingRefusal", cSettings: cSettings),
+        .testTarget(
+            name: "MocraFastPathTests", dependencies: ["MocraFastPath", "TestSupport", "CRingRefusal"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],

@@ -1,0 +1,2 @@
+// The system's xxhash, by pkg-config.
+#include <xxhash.h>
