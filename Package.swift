@@ -24,6 +24,7 @@ let package = Package(
     name: "mocra",
     products: [
         .library(name: "MocraFastPath", targets: ["MocraFastPath"]),
+        .library(name: "MocraEngine", targets: ["MocraEngine"]),
     ],
     dependencies: [
     ],
@@ -37,6 +38,7 @@ let package = Package(
         .systemLibrary(name: "CBrotli", pkgConfig: "libbrotlidec", providers: [.apt(["libbrotli-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
+        .systemLibrary(name: "CLibXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
 
         // The networking core: io_uring, TCP, TLS, HTTP/1.1 and 2, DNS, pool, buffers.
@@ -51,6 +53,10 @@ let package = Package(
         // What a service embeds: fetch client, URLs, bounded queues.
         .target(name: "MocraFastPath", dependencies: ["CMocraIO", "CXXHash"], swiftSettings: swiftSettings),
 
+        // Everything that knows about crawling.
+        .target(
+            name: "MocraEngine", dependencies: ["MocraFastPath", "CLibXML2"], swiftSettings: swiftSettings),
+
         // Tests, a target a module.
         .target(
             name: "TestSupport", path: "Tests/TestSupport", exclude: ["http2_origin.py"],
@@ -60,6 +66,9 @@ let package = Package(
         .target(name: "CRingRefusal", path: "Tests/CRingRefusal", cSettings: cSettings),
         .testTarget(
             name: "MocraFastPathTests", dependencies: ["MocraFastPath", "TestSupport", "CRingRefusal"],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "MocraEngineTests", dependencies: ["MocraEngine", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: swiftSettings),
     ],
