@@ -27,6 +27,7 @@ let package = Package(
         .library(name: "MocraEngine", targets: ["MocraEngine"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         // System libraries, each imported by one folder.
@@ -57,6 +58,16 @@ let package = Package(
         .target(
             name: "MocraEngine", dependencies: ["MocraFastPath", "CLibXML2"], swiftSettings: swiftSettings),
 
+        // A synthetic web on loopback that knows its own truth. Not part of any library.
+        .target(
+            name: "MocraDemoSite",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: swiftSettings),
+
         // Tests, a target a module.
         .target(
             name: "TestSupport", path: "Tests/TestSupport", exclude: ["http2_origin.py"],
@@ -69,6 +80,9 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "MocraEngineTests", dependencies: ["MocraEngine", "TestSupport"],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "MocraDemoSiteTests", dependencies: ["MocraDemoSite", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: swiftSettings),
     ],
