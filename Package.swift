@@ -25,9 +25,12 @@ let package = Package(
     products: [
         .library(name: "MocraFastPath", targets: ["MocraFastPath"]),
         .library(name: "MocraEngine", targets: ["MocraEngine"]),
+        .executable(name: "mocra-bench", targets: ["mocra-bench"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // System libraries, each imported by one folder.
@@ -65,6 +68,16 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: swiftSettings),
+
+        .target(name: "CAllocationCount", cSettings: cSettings),
+        .executableTarget(
+            name: "mocra-bench",
+            dependencies: [
+                "MocraFastPath", "CAllocationCount",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: swiftSettings),
 
