@@ -25,6 +25,7 @@ let package = Package(
     products: [
         .library(name: "MocraFastPath", targets: ["MocraFastPath"]),
         .library(name: "MocraEngine", targets: ["MocraEngine"]),
+        .executable(name: "mocra", targets: ["mocra"]),
         .executable(name: "mocra-bench", targets: ["mocra-bench"]),
     ],
     dependencies: [
@@ -71,6 +72,14 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        .executableTarget(
+            name: "mocra",
+            dependencies: [
+                "MocraEngine", "MocraFastPath", "MocraDemoSite",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
+
         .target(name: "CAllocationCount", cSettings: cSettings),
         .executableTarget(
             name: "mocra-bench",
@@ -98,6 +107,10 @@ let package = Package(
             name: "MocraDemoSiteTests", dependencies: ["MocraDemoSite", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["TestSupport", "mocra", "mocra-bench"],
+            exclude: ["support"],
+            swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c17
