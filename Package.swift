@@ -97,8 +97,11 @@ let package = Package(
         .testTarget(
             name: "CMocraIOTests", dependencies: ["CMocraIO", "TestSupport"], swiftSettings: swiftSettings),
         .target(name: "CRingRefusal", path: "Tests/CRingRefusal", cSettings: cSettings),
+        .target(
+            name: "CTLSPeer", dependencies: ["COpenSSL"], path: "Tests/CTLSPeer", cSettings: cSettings),
         .testTarget(
-            name: "MocraFastPathTests", dependencies: ["MocraFastPath", "TestSupport", "CRingRefusal"],
+            name: "MocraFastPathTests",
+            dependencies: ["MocraFastPath", "TestSupport", "CRingRefusal", "CTLSPeer"],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "MocraEngineTests", dependencies: ["MocraEngine", "TestSupport"],

@@ -1,0 +1,139 @@
+// What a TLS server seldom does after the handshake, and what it sees of the client's end: alerts and close.
+import CTLSPeer
+import Glibc
+import MocraFastPath
+import TestSupport
+import Testing
+
+@Suite("TLS after the handshake", .needsRing, .timeLimit(.minutes(10)))
+struct FetchTLSPeerTests {
+    /// A server for one connection on a thread of its own.
+    private struct Peer {
+        let url: String
+        let report: Task<mocra_tls_peer_report, any Error>
+
+        init(
+            keyUpdates: UInt32 = 0, renegotiations: UInt32 = 0,
+            _ certificate: TestCertificate? = nil
+        ) throws {
+            let served = try certificate ?? TestCertificates.shared().certificate()
+            var port: UInt16 = 0
+            let listener = unsafe mocra_tls_peer_listen(&port)
+            try #require(listener >= 0)
+            url = "https://127.0.0.1:\(port)/"
+            report = Task {
+                try await onThread {
+                    defer { close(listener) }
+                    return try unsafe served.certificatePath.withCString { certificate in
+                        try unsafe served.keyPath.withCString { key in
+                            var plan = unsafe mocra_tls_peer_plan(
+                                certificate_path: certificate, key_path: key, key_updates: keyUpdates,
+                                renegotiations: renegotiations)
+                            var report = mocra_tls_peer_report()
+                            let works = unsafe mocra_tls_peer_serve(listener, &plan, &report)
+                            try #require(works, "the server could not serve")
+                            return report
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private func withTrustingFetcher(_ body: (Fetcher) async throws -> Void) async throws {
+        let caPath = try await onThread { try TestCertificates.shared().caPath }
+        try await withFetcher {
+            $0.caFile = caPath
+        } _: {
+            try await body($0)
+        }
+    }
+
+    @Test("a connection ends with close_notify (RFC 8446, section 6.1)")
+    func closeNotify() async throws {
+        let peer = try Peer()
+        try await withTrustingFetcher { fetcher in
+            let fetched = try await fetcher.get(peer.url)
+            #expect(fetched.text == "ok")
+        }
+        let report = try await peer.report.value
+        #expect(report.answered && report.closed_in_order)
+    }
+
+    @Test("keys that are updated often are kept up with (RFC 8446, section 4.6.3)")
+    func keyUpdates() async throws {
+        let peer = try Peer(keyUpdates: 100)
+        try await withTrustingFetcher { fetcher in
+            let fetched = try await fetcher.get(peer.url)
+            #expect(fetched.text == "ok")
+        }
+        let report = try await peer.report.value
+        #expect(report.done == 100 && report.answered)
+    }
+
+    @Test("keys that are updated without end end the connection")
+    func keyUpdateFlood() async throws {
+        let peer = try Peer(keyUpdates: .max)
+        try await withTrustingFetcher { fetcher in
+            let error = try await fetcher.failure(peer.url)
+            #expect(error?.code == "TLS_PROTOCOL", "\(String(describing: error))")
+            try await expectAtRest(fetcher)
+        }
+        let report = try await peer.report.value
+        #expect(report.done > 100 && report.done < .max && !report.answered)
+    }
+
+    @Test("a wish to renegotiate is refused and changes nothing (RFC 5246, section 7.4.1.1)")
+    func renegotiation() async throws {
+        let peer = try Peer(renegotiations: 3)
+        try await withTrustingFetcher { fetcher in
+            let fetched = try await fetcher.get(peer.url)
+            #expect(fetched.text == "ok")
+        }
+        let report = try await peer.report.value
+        // no_renegotiation, RFC 5246, section 7.2.2.
+        #expect(report.done == 3 && report.answered && report.alert == 100)
+    }
+
+    @Test("wishes to renegotiate without end end the connection")
+    func renegotiationFlood() async throws {
+        let peer = try Peer(renegotiations: .max)
+        try await withTrustingFetcher { fetcher in
+            let error = try await fetcher.failure(peer.url)
+            #expect(error?.code == "TLS_PROTOCOL", "\(String(describing: error))")
+            try await expectAtRest(fetcher)
+        }
+        let report = try await peer.report.value
+        #expect(report.done > 100 && report.done < .max && !report.answered)
+    }
+
+    @Test("a certificate that is refused is told why (RFC 8446, section 6.2)")
+    func alerts() async throws {
+        let certificates = try await onThread { try TestCertificates.shared() }
+        let cases: [(certificate: TestCertificate, code: String, alert: Int32)] = try await onThread {
+            [
+                // unknown_ca, certificate_expired, bad_certificate
+                (try certificates.selfSigned(), "TLS_UNTRUSTED", 48),
+                (try certificates.certificate(for: ["127.0.0.1"], .expired), "TLS_EXPIRED", 45),
+                (try certificates.certificate(for: ["other.test"]), "TLS_NAME", 42),
+            ]
+        }
+        for (certificate, code, alert) in cases {
+            let peer = try Peer(certificate)
+            try await withTrustingFetcher { fetcher in
+                let error = try await fetcher.failure(peer.url)
+                #expect(error?.code == code, "\(String(describing: error))")
+            }
+            let report = try await peer.report.value
+            #expect(report.alert == alert, "\(code): \(report.alert)")
+        }
+    }
+
+    private func expectAtRest(_ fetcher: Fetcher) async throws {
+        let isAtRest = try await eventually(withinMs: 20_000) {
+            guard let now = await fetcher.loops[0].statistics() else { return false }
+            return now.fetches == 0 && now.buffersLeased == 0 && now.connections == 0
+        }
+        #expect(isAtRest)
+    }
+}
