@@ -45,7 +45,9 @@ static size_t line_length(const uint8_t *data, size_t length, size_t bound, int 
         bool whole = data[i] == '\r' && i + 1 < length && data[i + 1] == '\n';
         bool text = data[i] == '\t' || (data[i] >= 0x20 && data[i] != 0x7f);
         bool half = data[i] == '\r' && i + 1 == length;
-        if (i + (whole ? 2 : 1) > bound) {
+        // What follows a CR is judged by the bound first, whatever it is.
+        bool pair = data[i] == '\r' && i + 1 < length;
+        if (i + (pair ? 2 : 1) > bound) {
             *status = error;
             return SIZE_MAX;
         }
