@@ -6,6 +6,12 @@ import Testing
 
 @Suite("HTTP/2", .needsRing, .serialized, .timeLimit(.minutes(10)))
 struct FetchHTTP2Tests {
+    /// 3 MiB in which each block of 256 bytes has a value of its own. Made once: instrumented, that takes
+    /// longer than a server may be silent.
+    private static let large = (0..<12_288).flatMap {
+        [UInt8](repeating: UInt8(truncatingIfNeeded: $0), count: 256)
+    }
+
     /// nginx with HTTP/2 in front of a scripted origin.
     private final class Server: Sendable {
         let origin: ScriptedOrigin
@@ -16,9 +22,10 @@ struct FetchHTTP2Tests {
         init(directives: String = "") throws {
             let certificates = try TestCertificates.shared()
             caPath = certificates.caPath
+            let large = FetchHTTP2Tests.large
             origin = try ScriptedOrigin { request in
                 switch request.target {
-                case "/large": .response(body: (0..<(3 << 20)).map { UInt8(truncatingIfNeeded: $0 >> 8) })
+                case "/large": .response(body: large)
                 case "/echo": .response(body: request.body)
                 case "/gzip":
                     .response(
@@ -56,7 +63,7 @@ struct FetchHTTP2Tests {
             #expect(first.fields.contains(HTTPField("content-type", "text/html; charset=utf-8")))
             let large = try await fetcher.get(server.url + "/large")
             #expect(large.isHTTP2 && large.timing.reusedConnection)
-            #expect(large.body == (0..<(3 << 20)).map { UInt8(truncatingIfNeeded: $0 >> 8) })
+            #expect(large.body == Self.large)
             #expect(try await fetcher.get(server.url + "/gzip").text == "compressed")
             #expect(try await fetcher.get(server.url + "/empty").status == 204)
             let head = try await fetcher.get(server.url + "/a", method: "HEAD")
