@@ -110,15 +110,14 @@ struct FewDescriptorsTests {
     func crawl() async throws {
         // Forty hosts that answer slowly, so that there are more fetches than descriptors.
         let hosts = (1...40).map { "127.0.1.\($0)" }
-        let port = try FreePort.next(address: hosts[0])
         let origins = try hosts.map { host in
-            try ScriptedOrigin(address: host, port: port) { request in
+            try ScriptedOrigin(address: host) { request in
                 [.pause(ms: 20)] + .html(request.target == "/robots.txt" ? "" : "<title>\(host)</title>")
             }
         }
         let result = try await TestSupport.run(
             "/usr/bin/prlimit",
-            ["--nofile=32:32", try Mocra.binary(), "crawl"] + hosts.map { "http://\($0):\(port)/" } + [
+            ["--nofile=32:32", try Mocra.binary(), "crawl"] + origins.map { $0.url() } + [
                 "--allow-private", "--delay", "0", "--robots", "ignore", "--concurrency", "4", "--loops", "2",
                 "--quiet", "-o", "-",
             ])
