@@ -309,6 +309,11 @@ static void deliver_decrypted(mocra_loop *loop, connection *item) {
         if (result != MOCRA_OK) break;
         deliver(loop, item, plaintext + used, length, buffer);
         used += length;
+        // Mostly a receive ends with a record. To ask once more would cost as much as a small record does.
+        if (item->machine.state == MOCRA_CONNECTION_CLOSING || mocra_tls_is_dry(item->tls)) {
+            result = MOCRA_MORE;
+            break;
+        }
     }
     if (buffer != TRANSIENT) buffer_release(loop, buffer);
     if (item->machine.state == MOCRA_CONNECTION_CLOSING) return;

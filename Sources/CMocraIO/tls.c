@@ -383,6 +383,10 @@ int mocra_tls_read(mocra_tls *tls, uint8_t *data, size_t capacity, size_t *lengt
     return fail(tls, &text);
 }
 
+bool mocra_tls_is_dry(const mocra_tls *tls) {
+    return tls->input_length == 0 && SSL_has_pending(tls->openssl) == 0;
+}
+
 int mocra_tls_write(mocra_tls *tls, const uint8_t *data, size_t length) {
     warm(tls);
     forget_errors();
