@@ -70,6 +70,9 @@ struct FetchStreamTests {
             let stream = try await fetcher.stream(request)
             #expect(stream.status == 200 && stream.isHTTP2 == http2)
             #expect(stream.header("content-length") == "\(Server.size)")
+            let timing = stream.timing
+            #expect(timing.connectUs > 0 && timing.firstByteUs > 0 && timing.totalUs == 0)
+            #expect(stream.tls?.version == (http2 ? "1.3" : nil))
             let body = try await read(stream)
             #expect(body == Server.content)
             let statistics = try #require(await fetcher.loops[0].statistics())

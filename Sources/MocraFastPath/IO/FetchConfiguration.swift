@@ -72,7 +72,9 @@ public struct FetchConfiguration: Sendable, Equatable {
     public var clientCert: String?
     /// PEM file with its key, without a password.
     public var clientKey: String?
+    /// Servers that only speak an older version are an error.
     public var tlsMinVersion = TLSVersion.v12
+    /// Which addresses are connected to, whatever name or redirect leads there.
     public var addressPolicy = AddressPolicy.publicOnly
     /// DNS servers as `address` or `address:port`, an IPv6 address with a port in brackets; empty: those of
     /// /etc/resolv.conf. At most 8, asked in this order; one that does not answer is asked last for a while.
@@ -88,6 +90,7 @@ public struct FetchConfiguration: Sendable, Equatable {
     public var resolve: [String] = []
     /// Read instead of /etc/hosts, and again when it changes.
     public var hostsFile: String?
+    /// Which addresses of a host are asked for.
     public var addressFamilies = AddressFamilies.automatic
     /// Where connections come from, an IPv4 or IPv6 address of this machine; nil: the system chooses. Hosts
     /// are then reached by addresses of this family only.

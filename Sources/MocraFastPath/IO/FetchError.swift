@@ -21,6 +21,7 @@ public enum FetchErrorKind: String, Sendable, CaseIterable {
 
 /// Why a fetch failed.
 public struct FetchError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What policies, metrics and dead letters go by.
     public var kind: FetchErrorKind
     /// The row of the error table, for example `TLS_EXPIRED`.
     public var code: String

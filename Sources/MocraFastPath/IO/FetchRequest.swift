@@ -2,9 +2,12 @@
 
 /// One header field.
 public struct HTTPField: Sendable, Hashable {
+    /// As it was sent; compared without regard to case (RFC 9110 §5.1).
     public var name: String
+    /// Without white space around it.
     public var value: String
 
+    /// A field of this name and value.
     public init(_ name: String, _ value: String) {
         self.name = name
         self.value = value
@@ -47,12 +50,14 @@ public struct FetchContent: Sendable {
 
 /// One request.
 public struct FetchRequest: Sendable {
+    /// Of scheme http or https.
     public var url: WebURL
     /// A token in upper case, for example `GET`.
     public var method: String
     /// Sent beside Host, User-Agent, Accept, Accept-Encoding and Content-Length, which the fetcher writes
     /// unless they are given here.
     public var headers: [HTTPField]
+    /// Content in one piece; empty: none.
     public var body: [UInt8]
     /// Content that is made while it is sent, in the place of `body`. Such a request is sent
     /// once, over HTTP/2 as well: over a pooled connection that turns out dead it fails.

@@ -4,17 +4,43 @@ internal import CMocraIO
 /// How long the phases of a fetch took.
 /// - Units: microseconds; 0 for a phase that did not happen (a pooled connection has no connect).
 public struct FetchTiming: Sendable, Equatable {
+    /// From the start to the host's addresses.
     public var dnsUs = 0
+    /// From the addresses to a new connection: a wait for a place in the pool and attempts that failed are in
+    /// it.
     public var connectUs = 0
     /// From the connection to the proxy to the tunnel through it.
     public var proxyUs = 0
+    /// The TLS handshake.
     public var tlsUs = 0
     /// From the sent request to the first byte of the answer.
     public var firstByteUs = 0
+    /// From the start to the last byte; 0 while a body is still to come, as in a stream.
     public var totalUs = 0
+    /// Over a connection that had served another fetch before.
     public var reusedConnection = false
 
+    /// Nothing happened yet.
     public init() {}
+
+    init(_ response: UnsafePointer<mocra_response>) {
+        let started = unsafe response.pointee.started_ns
+        let resolved = unsafe response.pointee.resolved_ns
+        let connected = unsafe response.pointee.connected_ns
+        let proxied = unsafe response.pointee.proxied_ns
+        dnsUs = Self.microseconds(from: started, to: resolved)
+        connectUs = Self.microseconds(from: resolved, to: connected)
+        proxyUs = Self.microseconds(from: connected, to: proxied)
+        tlsUs = unsafe Self.microseconds(from: max(connected, proxied), to: response.pointee.secured_ns)
+        firstByteUs = unsafe Self.microseconds(
+            from: response.pointee.requested_ns, to: response.pointee.first_byte_ns)
+        totalUs = unsafe Self.microseconds(from: started, to: response.pointee.finished_ns)
+        reusedConnection = unsafe response.pointee.flags & UInt32(MOCRA_RESPONSE_REUSED) != 0
+    }
+
+    private static func microseconds(from start: UInt64, to end: UInt64) -> Int {
+        start == 0 || end < start ? 0 : Int((end - start) / 1000)
+    }
 }
 
 /// What a connection's TLS handshake agreed on.
@@ -27,10 +53,23 @@ public struct FetchTLS: Sendable, Equatable {
     public var isResumed: Bool
 }
 
+extension FetchTLS {
+    /// Nil for a response that did not come over TLS.
+    init?(_ response: UnsafePointer<mocra_response>) {
+        let version = unsafe response.pointee.tls_version
+        guard version != 0 else { return nil }
+        self.init(
+            version: version == 0x0304 ? "1.3" : "1.2",
+            cipher: unsafe response.pointee.tls_cipher.map { unsafe String(cString: $0) } ?? "",
+            isResumed: unsafe response.pointee.flags & UInt32(MOCRA_RESPONSE_TLS_RESUMED) != 0)
+    }
+}
+
 /// A finished response.
 /// - Ownership: owns the fetch slot and the receive buffers that head and body lie in, until it is released
 ///   or destroyed; hold it briefly, since buffers are bounded. It may be used and released on any thread.
 public struct FetchResponse: ~Copyable, Sendable {
+    /// The status code, 200 to 999.
     public let status: Int
     /// Head and body as they came over HTTP.
     public let wireBytes: Int
@@ -52,39 +91,11 @@ public struct FetchResponse: ~Copyable, Sendable {
         self.lease = lease
     }
 
-    public var timing: FetchTiming {
-        let response = unsafe lease.response
-        var timing = FetchTiming()
-        let started = unsafe response.pointee.started_ns
-        let resolved = unsafe response.pointee.resolved_ns
-        let connected = unsafe response.pointee.connected_ns
-        let proxied = unsafe response.pointee.proxied_ns
-        let secured = unsafe response.pointee.secured_ns
-        timing.dnsUs = Self.microseconds(from: started, to: resolved)
-        timing.connectUs = Self.microseconds(from: resolved, to: connected)
-        timing.proxyUs = Self.microseconds(from: connected, to: proxied)
-        timing.tlsUs = Self.microseconds(from: max(connected, proxied), to: secured)
-        timing.firstByteUs = unsafe Self.microseconds(
-            from: response.pointee.requested_ns, to: response.pointee.first_byte_ns)
-        timing.totalUs = unsafe Self.microseconds(from: started, to: response.pointee.finished_ns)
-        timing.reusedConnection = unsafe response.pointee.flags & UInt32(MOCRA_RESPONSE_REUSED) != 0
-        return timing
-    }
+    /// How long its phases took.
+    public var timing: FetchTiming { unsafe FetchTiming(lease.response) }
 
     /// What the connection's handshake agreed on; nil without TLS.
-    public var tls: FetchTLS? {
-        let response = unsafe lease.response
-        let version = unsafe response.pointee.tls_version
-        guard version != 0 else { return nil }
-        return FetchTLS(
-            version: version == 0x0304 ? "1.3" : "1.2",
-            cipher: unsafe response.pointee.tls_cipher.map { unsafe String(cString: $0) } ?? "",
-            isResumed: unsafe response.pointee.flags & UInt32(MOCRA_RESPONSE_TLS_RESUMED) != 0)
-    }
-
-    private static func microseconds(from start: UInt64, to end: UInt64) -> Int {
-        start == 0 || end < start ? 0 : Int((end - start) / 1000)
-    }
+    public var tls: FetchTLS? { unsafe FetchTLS(lease.response) }
 
     /// The value of the first field with this name (in lower case), bytes beyond ASCII taken as UTF-8 and
     /// repaired.

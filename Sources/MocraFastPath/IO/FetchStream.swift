@@ -13,6 +13,10 @@ public struct FetchStream: ~Copyable, Sendable {
     public let headers: [HTTPField]
     /// Came over HTTP/2.
     public let isHTTP2: Bool
+    /// The phases up to the head; `totalUs` is 0.
+    public let timing: FetchTiming
+    /// What the connection's handshake agreed on; nil without TLS.
+    public let tls: FetchTLS?
     private let mailbox: StreamMailbox
 
     init(_ mailbox: StreamMailbox, head: StreamMailbox.Head) {
@@ -20,6 +24,8 @@ public struct FetchStream: ~Copyable, Sendable {
         status = head.status
         headers = head.headers
         isHTTP2 = head.isHTTP2
+        timing = head.timing
+        tls = head.tls
     }
 
     /// The value of the first field with this name, which is given in lower case.
@@ -91,6 +97,8 @@ final class StreamMailbox: Sendable {
         var status = 0
         var headers: [HTTPField] = []
         var isHTTP2 = false
+        var timing = FetchTiming()
+        var tls: FetchTLS?
     }
 
     /// Guard of `@unchecked Sendable`: resumed once, by whoever took it out of the guarded state.

@@ -5,6 +5,7 @@
 /// It owns one thread a loop and nothing else; `shutdown()` ends them. Several fetchers live beside each
 /// other in one process.
 public final class Fetcher: Sendable {
+    /// One a thread, in no order that means anything.
     public let loops: [RingLoop]
 
     /// Opens the loops.

@@ -14,6 +14,7 @@ public struct LoopStatistics: Sendable, Equatable {
     public var fetches = 0
     /// Open, opening or closing.
     public var connections = 0
+    /// Of these, kept for another fetch.
     public var connectionsIdle = 0
     /// Receive buffers, 64 KiB each.
     public var buffersTotal = 0
@@ -25,6 +26,7 @@ public struct LoopStatistics: Sendable, Equatable {
     public var streamBytes = 0
     /// Receives that found no buffer and had to wait.
     public var bufferShortages = 0
+    /// How the loop talks to the kernel.
     public var driver = LoopDriver.ioUring
     /// Why the driver is not io_uring, and what to do about it; nil when it is.
     public var driverReason: String?
@@ -32,8 +34,9 @@ public struct LoopStatistics: Sendable, Equatable {
     public var tlsHandshakesFull = 0
     /// TLS handshakes that resumed the session of an earlier connection.
     public var tlsHandshakesResumed = 0
-    /// Kernel features in use.
+    /// Receives are armed once and complete often (Linux 6.0).
     public var usesMultishotReceive = false
+    /// Completions are worked off when the loop asks for them (Linux 6.1).
     public var usesDeferredTaskRun = false
 
     public init() {}

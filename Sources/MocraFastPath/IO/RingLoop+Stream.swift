@@ -79,6 +79,8 @@ extension RingLoop {
             let parsed = unsafe response.pointee.head, let data = unsafe response.pointee.head_data
         else { return nil }
         unsafe head.isHTTP2 = response.pointee.flags & UInt32(MOCRA_RESPONSE_HTTP2) != 0
+        head.timing = unsafe FetchTiming(response)
+        head.tls = unsafe FetchTLS(response)
         for index in 0..<Int32(unsafe parsed.pointee.header_count) {
             let (name, value) = unsafe ResponseLease.field(parsed, data, index)
             head.headers.append(HTTPField(name, value))
