@@ -153,8 +153,11 @@ static void start_connect(mocra_loop *loop, connection *item) {
 static void start_receive(mocra_loop *loop, connection *item) {
     item->receiving = true;
     item->operations++;
-    bool sparing = item->fetch != MOCRA_NONE && fetch_at(loop, item->fetch)->streams_body;
-    mocra_driver_receive(loop->driver, owner_of(item), item->fd, sparing);
+    bool spares = item->fetch != MOCRA_NONE && fetch_at(loop, item->fetch)->streams_body;
+    mocra_receive_kind kind = item->machine.secure ? MOCRA_RECEIVE_TRANSIENT
+                              : spares             ? MOCRA_RECEIVE_SPARING
+                                                   : MOCRA_RECEIVE_STEADY;
+    mocra_driver_receive(loop->driver, owner_of(item), item->fd, kind);
 }
 
 static int make_tls(mocra_loop *loop, connection *item) {

@@ -138,8 +138,8 @@ void mocra_driver_connect(mocra_driver *driver, mocra_driver_owner owner, int fd
     driver->functions->connect(driver, owner, fd, address, length);
 }
 
-void mocra_driver_receive(mocra_driver *driver, mocra_driver_owner owner, int fd, bool sparing) {
-    driver->functions->receive(driver, owner, fd, sparing);
+void mocra_driver_receive(mocra_driver *driver, mocra_driver_owner owner, int fd, mocra_receive_kind kind) {
+    driver->functions->receive(driver, owner, fd, kind);
 }
 
 void mocra_driver_send(mocra_driver *driver, mocra_driver_owner owner, int fd, const uint8_t *data,

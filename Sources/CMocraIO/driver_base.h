@@ -16,7 +16,7 @@ typedef struct driver_functions {
     void (*destroy)(mocra_driver *driver);
     void (*connect)(mocra_driver *driver, mocra_driver_owner owner, int fd, const struct sockaddr *address,
                     socklen_t length);
-    void (*receive)(mocra_driver *driver, mocra_driver_owner owner, int fd, bool sparing);
+    void (*receive)(mocra_driver *driver, mocra_driver_owner owner, int fd, mocra_receive_kind kind);
     void (*send)(mocra_driver *driver, mocra_driver_owner owner, int fd, const uint8_t *data, size_t length);
     void (*poll)(mocra_driver *driver, mocra_driver_owner owner, int fd, short events);
     void (*cancel)(mocra_driver *driver, mocra_driver_owner owner, mocra_operation operation);

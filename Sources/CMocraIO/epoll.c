@@ -150,9 +150,9 @@ static void epoll_connect(mocra_driver *base, mocra_driver_owner owner, int fd,
     complete(driver, owner.slot, MOCRA_OPERATION_CONNECT, result);
 }
 
-// A turn has few reads of one socket in any case.
-static void epoll_receive(mocra_driver *base, mocra_driver_owner owner, int fd, bool sparing) {
-    (void)sparing;
+// A turn has few reads of one socket in any case, each into the buffer that came back last.
+static void epoll_receive(mocra_driver *base, mocra_driver_owner owner, int fd, mocra_receive_kind kind) {
+    (void)kind;
     epoll_driver *driver = of(base);
     if (begin(driver, owner, MOCRA_OPERATION_RECEIVE, fd) != NULL) list_to_read(driver, owner.slot);
 }

@@ -224,7 +224,7 @@ static unsigned handle_events(mocra_loop *loop) {
             }
         }
         handled += count;
-    } while (count == EVENTS_PER_REAP && handled < 4 * EVENTS_PER_REAP);
+    } while (count == EVENTS_PER_REAP && handled < EVENTS_PER_TURN_MAX);
     return handled;
 }
 

@@ -25,7 +25,9 @@
 
 #define SEGMENTS_MAX 16
 #define FETCHES_PER_CHUNK 64
-#define EVENTS_PER_REAP 256
+// Few, since a reap may read sockets: what it read is used while caches still have it.
+#define EVENTS_PER_REAP 8
+#define EVENTS_PER_TURN_MAX 1024
 #define HOST_BYTES_MAX 255
 #define INTERIM_RESPONSES_MAX 16
 // For so long after its first byte an answer may be as slow as it likes.

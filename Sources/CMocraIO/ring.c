@@ -1,6 +1,7 @@
 // The io_uring driver: the only file that calls liburing.
-// Receives are multishot into provided buffers where the kernel has both (6.0), else a poll and a plain recv
-// into a buffer of our own choice, which any kernel since 5.15 can do.
+// Receives are multishot into provided buffers where the kernel has both (6.0). Else, and where the bytes are
+// read once (MOCRA_RECEIVE_TRANSIENT), they are a poll and a plain recv into a buffer of our own choice,
+// which any kernel since 5.15 can do.
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
@@ -24,9 +25,10 @@
 #define REFUSALS_MAX 1000u
 #define REFUSAL_PAUSE_NS 1000000
 
-// Without multishot: what a slot reads from.
+// What a slot reads from when it is readable.
 typedef struct {
     int fd;
+    bool waits;  // for that; otherwise the kernel receives into a buffer of its choice
     bool ended;  // its end was read, but not told yet
 } polled_socket;
 
@@ -40,7 +42,7 @@ typedef struct ring_driver {
     uint32_t window_unused;  // the fewest that were left of them
     uint32_t window_age;     // waits since that was asked
     bool unreaped;           // completions were copied to the queue
-    polled_socket *polled;   // without multishot: by slot
+    polled_socket *polled;   // by slot
     uint64_t wake_value;
 } ring_driver;
 
@@ -270,21 +272,23 @@ static bool probe_multishot(ring_driver *ring) {
 static void ring_connect(mocra_driver *base, mocra_driver_owner owner, int fd, const struct sockaddr *address,
                          socklen_t length) {
     ring_driver *ring = of(base);
-    if (ring->polled != NULL) ring->polled[owner.slot].ended = false;
+    ring->polled[owner.slot].ended = false;
     struct io_uring_sqe *entry = next_entry(ring);
     io_uring_prep_connect(entry, fd, address, length);
     io_uring_sqe_set_data64(entry, pack(owner, MOCRA_OPERATION_CONNECT));
 }
 
-static void ring_receive(mocra_driver *base, mocra_driver_owner owner, int fd, bool sparing) {
+static void ring_receive(mocra_driver *base, mocra_driver_owner owner, int fd, mocra_receive_kind kind) {
     ring_driver *ring = of(base);
-    if (base->features.multishot_receive) {
-        prepare_receive(ring, owner, fd, !sparing);
-        return;
-    }
     MOCRA_ASSERT(owner.slot < DRIVER_SLOTS_MAX);
     polled_socket *item = &ring->polled[owner.slot];
     if (item->fd != fd) *item = (polled_socket){.fd = fd};
+    // Every buffer may be with the kernel.
+    item->waits = !base->features.multishot_receive || (kind == MOCRA_RECEIVE_TRANSIENT && base->listed > 0);
+    if (!item->waits) {
+        prepare_receive(ring, owner, fd, kind == MOCRA_RECEIVE_STEADY);
+        return;
+    }
     struct io_uring_sqe *entry = next_entry(ring);
     io_uring_prep_poll_add(entry, fd, POLLIN);
     io_uring_sqe_set_data64(entry, pack(owner, MOCRA_OPERATION_RECEIVE));
@@ -331,7 +335,7 @@ static void ring_wait(mocra_driver *base, unsigned least, uint64_t timeout_ns) {
                  result == -EBUSY);
 }
 
-// Without multishot: the socket is readable; read it into a buffer of ours. This runs after all that the
+// The socket is readable; read it into a buffer of ours. This runs after all that the
 // kernel did in the same turn, so a send whose completion is still to come may have been told of a reset
 // already, and the read then sees a plain end (the kernel tells an error once). The end therefore waits for
 // another turn.
@@ -340,7 +344,7 @@ static void receive_now(ring_driver *ring, mocra_driver_event *event) {
     polled_socket *item = &ring->polled[event->owner.slot];
     if (event->result < 0) return;
     if (base->listed == 0) {
-        event->result = -ENOBUFS;
+        event->result = base->offered > 0 ? -EAGAIN : -ENOBUFS;
         return;
     }
     uint16_t buffer = base->free_list[base->listed - 1];
@@ -360,7 +364,7 @@ static void receive_now(ring_driver *ring, mocra_driver_event *event) {
 }
 
 static void finish_receive(ring_driver *ring, mocra_driver_event *event) {
-    if (!ring->base.features.multishot_receive) {
+    if (ring->polled[event->owner.slot].waits) {
         receive_now(ring, event);
     } else if (event->result == -ENOBUFS && ring->base.listed + ring->base.offered > 0) {
         // Only the window was empty.
@@ -428,7 +432,7 @@ int mocra_ring_create(const char *disabled, uint32_t buffers, mocra_driver **out
         ring->base.features.multishot_receive = probe_multishot(ring);
         if (!ring->base.features.multishot_receive) close_buffers(ring);
     }
-    if (result == 0 && !ring->base.features.multishot_receive) {
+    if (result == 0) {
         ring->polled = driver_reserve(DRIVER_SLOTS_MAX * sizeof(polled_socket));
         if (ring->polled == NULL) result = -ENOMEM;
     }

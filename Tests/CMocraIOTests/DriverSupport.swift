@@ -15,8 +15,21 @@ enum DriverChoice: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case withoutBufferRing = "buffer_ring"
     case withoutDeferredTaskRun = "defer_taskrun"
     case epoll = "all"
+    /// Nothing is left unused, but bytes are received to be read once.
+    case transient = "transient"
 
-    var testDescription: String { rawValue.isEmpty ? "io_uring" : "without \(rawValue)" }
+    var disabled: String { self == .transient ? "" : rawValue }
+    var receiveKind: mocra_receive_kind {
+        self == .transient ? MOCRA_RECEIVE_TRANSIENT : MOCRA_RECEIVE_STEADY
+    }
+
+    var testDescription: String {
+        switch self {
+        case .ring: "io_uring"
+        case .transient: "io_uring, bytes to be read once"
+        default: "without \(rawValue)"
+        }
+    }
 }
 
 struct DriverEvent: Equatable {
@@ -35,14 +48,16 @@ struct DriverEvent: Equatable {
     var keepsBuffers = false
     var kept: [UInt16] = []
     private(set) var wakes = 0
+    private let receiveKind: mocra_receive_kind
     private var receiving: [UInt32: (generation: UInt32, fd: Int32)] = [:]
     private var memory: [UnsafeMutablePointer<UInt8>] = unsafe []
 
     init(_ choice: DriverChoice, buffers: UInt32 = 64) throws {
+        receiveKind = choice.receiveKind
         var reason = [CChar](repeating: 0, count: 256)
         var made: OpaquePointer?
         let result = unsafe mocra_driver_create_without(
-            choice.rawValue, buffers, &made, &reason, reason.count)
+            choice.disabled, buffers, &made, &reason, reason.count)
         try #require(result == 0)
         unsafe pointer = try #require(unsafe made)
     }
@@ -75,7 +90,7 @@ struct DriverEvent: Equatable {
 
     func receive(_ slot: UInt32, _ generation: UInt32 = 0, fd: Int32) {
         receiving[slot] = (generation, fd)
-        unsafe mocra_driver_receive(pointer, owner(slot, generation), fd, false)
+        unsafe mocra_driver_receive(pointer, owner(slot, generation), fd, receiveKind)
     }
 
     func send(_ slot: UInt32, _ generation: UInt32 = 0, fd: Int32, _ bytes: [UInt8]) {

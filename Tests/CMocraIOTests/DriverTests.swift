@@ -17,7 +17,7 @@ struct DriverTests {
         #expect((driver.kind == MOCRA_DRIVER_RING) == driver.reason.isEmpty)
         if choice == .epoll { #expect(driver.kind == MOCRA_DRIVER_EPOLL) }
         let isMultishot = driver.features.multishot_receive
-        #expect(!isMultishot || choice == .ring || choice == .withoutDeferredTaskRun)
+        #expect(!isMultishot || [.ring, .transient, .withoutDeferredTaskRun].contains(choice))
         #expect(driver.features.buffer_ring == isMultishot)
         #expect(!driver.features.defer_taskrun || choice != .withoutDeferredTaskRun)
     }

@@ -70,6 +70,30 @@ struct FetchTLSTests {
         #expect(Set(log.map(\.connection)).count == 1)
     }
 
+    @Test("needs no more than one receive buffer, whoever else wants it", arguments: [1, 2, 16])
+    func fewBuffers(count: Int) async throws {
+        let servers = try await onThread { try Servers() }
+        try await withFetcher { configuration in
+            configuration.caFile = servers.caPath
+            configuration.receiveBuffers = count
+            configuration.poolPerHost = 8
+        } _: { fetcher in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<24 {
+                    group.addTask {
+                        // Plain ones beside them: their buffers are offered to the kernel.
+                        let origin = number % 3 == 0 ? servers.origin.url() : servers.good + "/"
+                        let fetched = try await fetcher.get(origin + (number % 3 == 1 ? "large" : ""))
+                        #expect(fetched.body.count == (number % 3 == 1 ? 3 << 20 : "secret page".utf8.count))
+                    }
+                }
+                try await group.waitForAll()
+            }
+            let statistics = try #require(await fetcher.loops[0].statistics())
+            #expect(statistics.fetches == 0 && statistics.buffersLeased == 0)
+        }
+    }
+
     @Test("refuses what cannot be verified, and sends no request")
     func refused() async throws {
         let servers = try await onThread { try Servers() }

@@ -39,6 +39,17 @@ typedef struct mocra_driver_event {
     uint16_t buffer;
 } mocra_driver_event;
 
+// What becomes of the bytes that are received, which is what the buffers are chosen by.
+typedef enum mocra_receive_kind {
+    // They are used where they lie: one buffer after the other, as the kernel picks them.
+    MOCRA_RECEIVE_STEADY,
+    // They may not be wanted: a few buffers at most until it is armed again.
+    MOCRA_RECEIVE_SPARING,
+    // They are read once and the buffer comes back, as with TLS: the one that came back last, which caches
+    // know, and one only until it is armed again.
+    MOCRA_RECEIVE_TRANSIENT,
+} mocra_receive_kind;
+
 typedef enum mocra_driver_kind {
     MOCRA_DRIVER_RING = 1,
     MOCRA_DRIVER_EPOLL = 2,
@@ -74,9 +85,8 @@ const char *mocra_driver_reason(const mocra_driver *driver);
 void mocra_driver_connect(mocra_driver *driver, mocra_driver_owner owner, int fd,
                           const struct sockaddr *address, socklen_t length);
 // Receives until the stream ends or it is cancelled; every completion without `more` wants it to be armed
-// again. `sparing`: a few buffers at most before it does, for one whose bytes may not be wanted. -ENOBUFS: no
-// buffer was free; -EAGAIN: to be armed again, nothing is wrong.
-void mocra_driver_receive(mocra_driver *driver, mocra_driver_owner owner, int fd, bool sparing);
+// again. -ENOBUFS: no buffer was free; -EAGAIN: to be armed again, nothing is wrong.
+void mocra_driver_receive(mocra_driver *driver, mocra_driver_owner owner, int fd, mocra_receive_kind kind);
 void mocra_driver_send(mocra_driver *driver, mocra_driver_owner owner, int fd, const uint8_t *data,
                        size_t length);
 // One completion once `events` (poll(2)) are there; result holds what is.
