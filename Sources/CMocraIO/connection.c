@@ -168,7 +168,7 @@ static int make_tls(mocra_loop *loop, connection *item) {
                             owner->http2, &item->tls);
 }
 
-static void start_handshake(mocra_loop *loop, connection *item) {
+void connection_handshake(mocra_loop *loop, connection *item) {
     int result = make_tls(loop, item);
     if (result != MOCRA_OK) {
         connection_event(loop, item, (mocra_connection_event){.type = MOCRA_EVENT_FAILED, .error = result});
@@ -323,7 +323,7 @@ static void run_actions(mocra_loop *loop, connection *item, mocra_connection_upd
     if (actions & MOCRA_ACTION_CONNECT) start_connect(loop, item);
     if (actions & MOCRA_ACTION_RECEIVE) start_receive(loop, item);
     if (actions & MOCRA_ACTION_NEGOTIATE) proxy_negotiate(loop, item);
-    if (actions & MOCRA_ACTION_HANDSHAKE) start_handshake(loop, item);
+    if (actions & MOCRA_ACTION_HANDSHAKE) handshakes_begin(loop, item);
     if (actions & MOCRA_ACTION_SEND) start_request(loop, item);
     if (actions & MOCRA_ACTION_MULTIPLEX) start_multiplex(loop, item);
     if (actions & MOCRA_ACTION_FINISH) fetch_finish(loop, detach(loop, item, false), MOCRA_OK);
@@ -350,6 +350,7 @@ void connection_event(mocra_loop *loop, connection *item, mocra_connection_event
     item->entered++;
     if (event.type == MOCRA_EVENT_COMPLETE && event.keep_alive) event.keep_alive = keep_allows(loop, item);
     mocra_connection_step(&item->machine, event, &update);
+    if (item->machine.state != MOCRA_CONNECTION_HANDSHAKING) handshakes_leave(item);
     run_actions(loop, item, update);
     item->entered--;
     connection_settle(loop, item);

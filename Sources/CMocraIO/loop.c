@@ -160,6 +160,8 @@ static uint64_t next_deadline(mocra_loop *loop) {
     uint64_t idle_since = mocra_pool_oldest_idle_since(loop->pool);
     uint64_t keep = mocra_timers_next(&loop->keeps);
     if (keep < next) next = keep;
+    uint64_t handshake = handshakes_next(loop);
+    if (handshake < next) next = handshake;
     uint64_t retry = race_next_retry(loop);
     if (retry < next) next = retry;
     if (idle_since != MOCRA_NEVER && idle_since + loop->options.pool_idle_ns < next)
@@ -284,6 +286,7 @@ unsigned mocra_loop_turn(mocra_loop *loop, uint64_t timeout_ns, mocra_completion
     descriptors_give(loop);
     keep_expire(loop);
     race_retry_descriptors(loop);
+    handshakes_continue(loop);
     connection_rearm_starved(loop);
     return hand_out(loop, completions, max);
 }

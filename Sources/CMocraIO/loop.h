@@ -4,6 +4,7 @@
 //   race.c        from a place in the pool to a connected socket: the attempts over a host's addresses
 //   proxy.c       what a fetch through a proxy needs beyond that
 //   keep.c        how long a connection is kept
+//   handshakes.c  how many TLS handshakes are under way at once
 //   connection.c  connection slots: runs the actions of the connection machine
 //   receive.c     received bytes: TLS, head, body, decoding, deadlines of a response
 //   buffers.c     who holds which buffer
@@ -158,8 +159,16 @@ typedef struct fetch {
 } fetch;
 
 typedef struct http2_session http2_session;
+typedef struct connection connection;
 
-typedef struct connection {
+// Connections by the order in which they came.
+typedef struct handshake_list {
+    connection *first;
+    connection *last;
+    uint32_t count;
+} handshake_list;
+
+struct connection {
     uint32_t index;
     uint32_t generation;
     int fd;
@@ -195,7 +204,11 @@ typedef struct connection {
     mocra_bytes head_partial;  // a head that is not whole yet
     size_t head_scanned;
     mocra_address address;
-} connection;
+    handshake_list *handshakes;  // where it is listed, or NULL
+    connection *next_handshake;
+    connection *previous_handshake;
+    uint64_t handshake_ns;  // when its handshake began
+};
 
 typedef struct buffer_table {
     uint16_t *references;  // receive buffers, then plaintext buffers
@@ -214,7 +227,9 @@ struct mocra_loop {
     mocra_driver *driver;
     mocra_resolver *resolver;
     mocra_pool *pool;
-    mocra_tls_context *tls;  // made when first needed
+    mocra_tls_context *tls;             // made when first needed
+    handshake_list handshakes_young;    // under way, and counting
+    handshake_list handshakes_waiting;  // connected; to begin when others are done
     buffer_table buffers;
     mocra_decoders *decoders;
     mocra_timers timers;         // by fetch
@@ -300,6 +315,8 @@ void connection_driver_event(mocra_loop *loop, const mocra_driver_event *event);
 // Recycles a closing connection once nothing refers to it.
 void connection_settle(mocra_loop *loop, connection *item);
 void connection_send_more(mocra_loop *loop, connection *item);
+// Begins the TLS handshake.
+void connection_handshake(mocra_loop *loop, connection *item);
 void connection_rearm_starved(mocra_loop *loop);
 void connection_destroy_all(mocra_loop *loop);
 
@@ -424,5 +441,15 @@ void receive_end(mocra_loop *loop, connection *item, bool authenticated);
 void receive_handshake(mocra_loop *loop, connection *item);
 // Copies what a response still holds in buffers to memory of its own.
 int receive_flatten(mocra_loop *loop, fetch *item);
+
+// handshakes.c
+// Begins the handshake of a connected socket, now or when others are done.
+void handshakes_begin(mocra_loop *loop, connection *item);
+// It is over, or the connection is.
+void handshakes_leave(connection *item);
+// Begins what may begin.
+void handshakes_continue(mocra_loop *loop);
+// When there may be more to begin, MOCRA_NEVER if that is not a matter of time.
+uint64_t handshakes_next(const mocra_loop *loop);
 
 #endif

@@ -347,6 +347,11 @@ void receive_bytes(mocra_loop *loop, connection *item, const uint8_t *data, size
         proxy_received(loop, item, data, length);
         return;
     }
+    if (item->tls == NULL && item->machine.state == MOCRA_CONNECTION_HANDSHAKING) {
+        // The handshake waits for its turn, so this answers nothing.
+        fail(loop, item, MOCRA_ERR_TLS_PROTOCOL);
+        return;
+    }
     if (item->tls == NULL) {
         deliver(loop, item, data, length, buffer);
         return;

@@ -110,6 +110,7 @@ static void warm(mocra_tls *tls) {
     cool(coldest);
     // Between two records only ("read header"); otherwise it stays until the connection is used again.
     if (strcmp(SSL_rstate_string(coldest->openssl), "RH") == 0) (void)SSL_free_buffers(coldest->openssl);
+    if (coldest->output.length == 0) mocra_bytes_free(&coldest->output);
 }
 
 // MARK: Life

@@ -78,6 +78,10 @@ int mocra_tls_read(mocra_tls *tls, uint8_t *data, size_t capacity, size_t *lengt
     (void)length;
     return MOCRA_MORE;
 }
+bool mocra_tls_is_dry(const mocra_tls *tls) {
+    (void)tls;
+    return true;
+}
 void mocra_tls_reason(const mocra_tls *tls, char *reason, size_t reason_size) {
     (void)tls;
     (void)reason;

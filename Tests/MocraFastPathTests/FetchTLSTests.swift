@@ -94,6 +94,57 @@ struct FetchTLSTests {
         }
     }
 
+    @Test("hundreds of servers that never shake hands hold up nobody else for long")
+    func silentServers() async throws {
+        let servers = try await onThread { try Servers() }
+        let silent = try ScriptedOrigin(onConnect: { _ in [.hold] }, answer: { _ in [.close] })
+        try await withFetcher { configuration in
+            configuration.caFile = servers.caPath
+            configuration.connectTimeoutMs = 120_000
+            configuration.timeoutMs = 120_000
+            configuration.poolPerHost = 600
+        } _: { fetcher in
+            // More than are under way at once on one loop.
+            let request = FetchRequest(try WebURL("https://127.0.0.1:\(silent.port)/"))
+            let stuck = (0..<600).map { _ in Task { try? await fetcher.fetch(request).status } }
+            #expect(try await eventually(withinMs: 30_000) { silent.counts.open == 600 })
+            let tookMs = try await elapsedMs {
+                let fetched = try await fetcher.get(servers.good + "/")
+                #expect(fetched.text == "secret page")
+            }
+            #expect(tookMs < 60_000)
+            // Those that wait for their turn are given up like the others.
+            for task in stuck { task.cancel() }
+            for task in stuck { #expect(await task.value == nil) }
+            #expect(try await eventually(withinMs: 20_000) { silent.counts.open == 0 })
+            let isAtRest = try await eventually(withinMs: 20_000) {
+                guard let now = await fetcher.loops[0].statistics() else { return false }
+                return now.fetches == 0 && now.connections == 1 && now.buffersLeased == 0
+            }
+            #expect(isAtRest)
+        }
+    }
+
+    @Test("a server that speaks before its handshake began is refused, waiting or not")
+    func earlySpeech() async throws {
+        let silent = try ScriptedOrigin(onConnect: { _ in [.hold] }, answer: { _ in [.close] })
+        let early = try ScriptedOrigin(
+            address: "127.0.0.2", onConnect: { _ in [.text("220 ready\r\n"), .hold] },
+            answer: { _ in [.close] })
+        try await withFetcher { configuration in
+            configuration.connectTimeoutMs = 120_000
+            configuration.poolPerHost = 600
+        } _: { fetcher in
+            let request = FetchRequest(try WebURL("https://127.0.0.1:\(silent.port)/"))
+            let stuck = (0..<600).map { _ in Task { try? await fetcher.fetch(request).status } }
+            #expect(try await eventually(withinMs: 30_000) { silent.counts.open == 600 })
+            let error = try await fetcher.failure("https://127.0.0.2:\(early.port)/")
+            #expect(error?.code == "TLS_PROTOCOL", "\(String(describing: error))")
+            for task in stuck { task.cancel() }
+            for task in stuck { #expect(await task.value == nil) }
+        }
+    }
+
     @Test("refuses what cannot be verified, and sends no request")
     func refused() async throws {
         let servers = try await onThread { try Servers() }
