@@ -97,6 +97,7 @@ int connection_open(mocra_loop *loop, fetch *owner, const mocra_address *address
     item->head_partial.length = 0;
     item->head_scanned = 0;
     item->was_reset = false;
+    item->is_ending = false;
     owner->attempts[place] = item->index;
     connection_event(loop, item, (mocra_connection_event){.type = MOCRA_EVENT_OPEN});
     return MOCRA_OK;
@@ -188,7 +189,7 @@ static void start_request(mocra_loop *loop, connection *item) {
     item->asked = false;
     item->tls_chatter = 0;
     // A streamed body is received so that it can be stopped; what is armed was armed before.
-    if (owner->streams_body && item->receiving && item->machine.reused)
+    if (owner->streams_body && item->receiving && item->machine.reused && item->tls == NULL)
         mocra_driver_cancel(loop->driver, owner_of(item), MOCRA_OPERATION_RECEIVE);
     content_begin(loop, owner);
     // Of a TLS stream the end of the handshake may still be on its way; the request goes with it.
@@ -348,7 +349,8 @@ static void run_actions(mocra_loop *loop, connection *item, mocra_connection_upd
 void connection_event(mocra_loop *loop, connection *item, mocra_connection_event event) {
     mocra_connection_update update;
     item->entered++;
-    if (event.type == MOCRA_EVENT_COMPLETE && event.keep_alive) event.keep_alive = keep_allows(loop, item);
+    if (event.type == MOCRA_EVENT_COMPLETE && event.keep_alive)
+        event.keep_alive = !item->is_ending && keep_allows(loop, item);
     mocra_connection_step(&item->machine, event, &update);
     if (item->machine.state != MOCRA_CONNECTION_HANDSHAKING) handshakes_leave(item);
     run_actions(loop, item, update);
@@ -413,6 +415,7 @@ static void on_sent(mocra_loop *loop, connection *item, int result) {
 static void on_received(mocra_loop *loop, connection *item, const mocra_driver_event *event) {
     bool closing = item->machine.state == MOCRA_CONNECTION_CLOSING;
     if (!event->more) item->receiving = false;
+    item->is_ending = item->is_ending || event->ending;
     if (event->has_buffer) {
         buffer_retain(loop, event->buffer);
         if (!closing)

@@ -49,6 +49,12 @@ void driver_base_close(mocra_driver *driver) {
 }
 
 void driver_queue_push(mocra_driver *driver, mocra_driver_event event) {
+    if (driver->queue_tail == DRIVER_QUEUE_MAX) {
+        // Under load the queue may never be empty, which is when it starts anew by itself.
+        driver->queue_tail -= driver->queue_head;
+        memmove(driver->queue, driver->queue + driver->queue_head, driver->queue_tail * sizeof(event));
+        driver->queue_head = 0;
+    }
     MOCRA_ASSERT(driver->queue_tail < DRIVER_QUEUE_MAX);
     driver->queue[driver->queue_tail++] = event;
 }

@@ -9,7 +9,7 @@
 #define DRIVER_GENERATION_MASK 0xffffffu
 // Slots that a driver has room for: as many as Linux lets a process have descriptors (fs.nr_open).
 #define DRIVER_SLOTS_MAX (1u << 20)
-// Completions that wait to be handed out. They are fewer than the operations that one turn begins.
+// Completions that wait to be handed out, and room before it is made anew.
 #define DRIVER_QUEUE_MAX (1u << 20)
 
 typedef struct driver_functions {

@@ -8,9 +8,9 @@
 
 #include "loop.h"
 
-// With many fetches under way it pays to wait for a batch of completions, for at most this long.
+// With many connections at work it pays to wait for a batch of completions, for at most this long.
 #define BATCH_WAIT_NS 500000u
-#define BATCH_FETCHES_MIN 8u
+#define BATCH_CONNECTIONS_MIN 8u
 #define BATCH_LEAST_MAX 256u
 
 static _Thread_local const void *thread_current;
@@ -188,8 +188,11 @@ static void wait_for_events(mocra_loop *loop, uint64_t timeout_ns) {
         loop->notices_first != MOCRA_NONE)
         limit = 0;
     unsigned least = 1;
-    if (!loop->eager_wait && loop->fetches_active >= BATCH_FETCHES_MIN && limit > 0) {
-        least = loop->fetches_active / 2 < BATCH_LEAST_MAX ? loop->fetches_active / 2 : BATCH_LEAST_MAX;
+    // Fetches that share a connection, or wait for one, complete nothing of their own.
+    unsigned busy = loop->connections_used - mocra_pool_idle(loop->pool);
+    if (busy > loop->fetches_active) busy = loop->fetches_active;
+    if (!loop->eager_wait && busy >= BATCH_CONNECTIONS_MIN && limit > 0) {
+        least = busy / 2 < BATCH_LEAST_MAX ? busy / 2 : BATCH_LEAST_MAX;
         if (limit > BATCH_WAIT_NS) limit = BATCH_WAIT_NS;
     }
     mocra_driver_wait(loop->driver, least, limit);

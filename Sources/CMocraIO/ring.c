@@ -28,8 +28,10 @@
 // What a slot reads from when it is readable.
 typedef struct {
     int fd;
-    bool waits;  // for that; otherwise the kernel receives into a buffer of its choice
-    bool ended;  // its end was read, but not told yet
+    bool waits;    // for that; otherwise the kernel receives into a buffer of its choice
+    bool refused;  // it was readable, but all buffers were with the kernel
+    bool sending;  // a send has not completed
+    bool ended;    // its end was read, but not told yet
 } polled_socket;
 
 typedef struct ring_driver {
@@ -272,7 +274,8 @@ static bool probe_multishot(ring_driver *ring) {
 static void ring_connect(mocra_driver *base, mocra_driver_owner owner, int fd, const struct sockaddr *address,
                          socklen_t length) {
     ring_driver *ring = of(base);
-    ring->polled[owner.slot].ended = false;
+    MOCRA_ASSERT(owner.slot < DRIVER_SLOTS_MAX);
+    ring->polled[owner.slot] = (polled_socket){.fd = fd};
     struct io_uring_sqe *entry = next_entry(ring);
     io_uring_prep_connect(entry, fd, address, length);
     io_uring_sqe_set_data64(entry, pack(owner, MOCRA_OPERATION_CONNECT));
@@ -283,19 +286,23 @@ static void ring_receive(mocra_driver *base, mocra_driver_owner owner, int fd, m
     MOCRA_ASSERT(owner.slot < DRIVER_SLOTS_MAX);
     polled_socket *item = &ring->polled[owner.slot];
     if (item->fd != fd) *item = (polled_socket){.fd = fd};
-    // Every buffer may be with the kernel.
-    item->waits = !base->features.multishot_receive || (kind == MOCRA_RECEIVE_TRANSIENT && base->listed > 0);
+    // Every buffer may be with the kernel, which then has to receive.
+    bool may_wait = kind == MOCRA_RECEIVE_TRANSIENT && base->listed > 0 && !item->refused;
+    item->waits = !base->features.multishot_receive || may_wait;
+    item->refused = false;
     if (!item->waits) {
         prepare_receive(ring, owner, fd, kind == MOCRA_RECEIVE_STEADY);
         return;
     }
     struct io_uring_sqe *entry = next_entry(ring);
-    io_uring_prep_poll_add(entry, fd, POLLIN);
+    io_uring_prep_poll_add(entry, fd, POLLIN | POLLRDHUP);
     io_uring_sqe_set_data64(entry, pack(owner, MOCRA_OPERATION_RECEIVE));
 }
 
 static void ring_send(mocra_driver *base, mocra_driver_owner owner, int fd, const uint8_t *data,
                       size_t length) {
+    MOCRA_ASSERT(owner.slot < DRIVER_SLOTS_MAX);
+    of(base)->polled[owner.slot].sending = true;
     struct io_uring_sqe *entry = next_entry(of(base));
     io_uring_prep_send(entry, fd, data, length, MSG_NOSIGNAL);
     io_uring_sqe_set_data64(entry, pack(owner, MOCRA_OPERATION_SEND));
@@ -337,16 +344,19 @@ static void ring_wait(mocra_driver *base, unsigned least, uint64_t timeout_ns) {
 
 // The socket is readable; read it into a buffer of ours. This runs after all that the
 // kernel did in the same turn, so a send whose completion is still to come may have been told of a reset
-// already, and the read then sees a plain end (the kernel tells an error once). The end therefore waits for
+// already, and the read then sees a plain end (the kernel tells an error once). The end then waits for
 // another turn.
 static void receive_now(ring_driver *ring, mocra_driver_event *event) {
     mocra_driver *base = &ring->base;
     polled_socket *item = &ring->polled[event->owner.slot];
     if (event->result < 0) return;
     if (base->listed == 0) {
-        event->result = base->offered > 0 ? -EAGAIN : -ENOBUFS;
+        item->refused = base->offered > 0;
+        event->result = item->refused ? -EAGAIN : -ENOBUFS;
         return;
     }
+    // Known already, so that a connection that comes to rest with these bytes is not used again.
+    event->ending = (event->result & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
     uint16_t buffer = base->free_list[base->listed - 1];
     ssize_t length;
     do {
@@ -358,9 +368,8 @@ static void receive_now(ring_driver *ring, mocra_driver_event *event) {
         event->buffer = buffer;
     }
     event->result = length < 0 ? -errno : (int32_t)length;
-    bool is_end = length == 0;
-    if (is_end && !item->ended) event->result = -EAGAIN;
-    item->ended = is_end && !item->ended;
+    item->ended = length == 0 && item->sending && !item->ended;
+    if (item->ended) event->result = -EAGAIN;
 }
 
 static void finish_receive(ring_driver *ring, mocra_driver_event *event) {
@@ -384,6 +393,8 @@ static unsigned ring_reap(mocra_driver *base, mocra_driver_event *events, unsign
     for (unsigned i = 0; i < count; i++) {
         if (events[i].operation == MOCRA_OPERATION_RECEIVE)
             finish_receive(ring, &events[i]);
+        else if (events[i].operation == MOCRA_OPERATION_SEND)
+            ring->polled[events[i].owner.slot].sending = false;
         else if (events[i].operation == MOCRA_OPERATION_WAKE)
             arm_wake(ring);
     }

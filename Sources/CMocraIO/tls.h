@@ -68,7 +68,7 @@ mocra_tls_facts mocra_tls_describe(const mocra_tls *tls);
 int mocra_tls_read(mocra_tls *tls, uint8_t *data, size_t capacity, size_t *length);
 // After a failed read: which alert the server sent, if it was one; else leaves `reason` as it is.
 void mocra_tls_reason(const mocra_tls *tls, char *reason, size_t reason_size);
-// Whether all input was used and none of it waits for the rest of a record: a read could only say MOCRA_MORE.
+// After a read that gave something: whether all input was used, so that another could only say MOCRA_MORE.
 bool mocra_tls_is_dry(const mocra_tls *tls);
 
 // Encrypts all of `data` into the output. TLS_PROTOCOL or MEMORY.

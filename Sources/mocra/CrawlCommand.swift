@@ -21,7 +21,9 @@ struct CrawlCommand: AsyncParsableCommand {
     var urls: [String] = []
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("Where items go: a JSON Lines file, or - for standard output.", valueName: "file"))
+        help: ArgumentHelp(
+            "Where items go: a JSON Lines file, which is begun anew, or - for standard output.",
+            valueName: "file"))
     var output = "-"
     @Option(
         help: ArgumentHelp(

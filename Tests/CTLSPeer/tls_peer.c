@@ -1,6 +1,7 @@
 #include "tls_peer.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -60,6 +61,7 @@ static void serve(SSL *ssl, const mocra_tls_peer_plan *plan, mocra_tls_peer_repo
     report->handshaken = SSL_accept(ssl) == 1;
     if (report->handshaken && read_head(ssl) && send_odd(ssl, plan, report))
         report->answered = SSL_write(ssl, answer, sizeof(answer) - 1) > 0;
+    if (plan->ends_with_answer) return;
     // What the client has to say at last: an alert, or its close.
     char rest[4096];
     int count;
@@ -99,6 +101,8 @@ bool mocra_tls_peer_serve(int listener, const mocra_tls_peer_plan *plan, mocra_t
     SSL *ssl = context == NULL ? NULL : SSL_new(context);
     if (ssl != NULL && SSL_set_fd(ssl, fd) == 1) {
         SSL_set_app_data(ssl, report);
+        int on = plan->ends_with_answer;
+        setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
         serve(ssl, plan, report);
     }
     bool works = ssl != NULL;

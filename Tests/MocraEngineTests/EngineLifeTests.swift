@@ -11,6 +11,7 @@ import Testing
 private struct Endless: Spider {
     static let name = "endless"
     var start: [Request] { ["http://a.test/1"] }
+    var options: ModuleOptions { ModuleOptions(scope: .any) }
     let parsed: Locked<Int>
 
     func parse(_ page: borrowing Response, into output: inout Output<String>) throws {

@@ -198,9 +198,13 @@ struct EngineModuleTests {
         #expect(stopped.outcome == .stopped && stopped.ledger.queued == 1 && stopped.ledger.done == 1)
     }
 
-    @Test func `a spider's Codable items are written as they encode`() async throws {
+    @Test(arguments: [nil, ["*"], ["a.test", "b.test"], ["b.test"]] as [[String]?])
+    func `a spider's Codable items are written as they encode, of the hosts in its scope`(
+        scope: [String]?
+    ) async throws {
         struct Titles: Spider {
             static let name = "titles"
+            let options: ModuleOptions
             struct Item: Codable, Sendable {
                 let title: String
                 let number: Double
@@ -217,11 +221,19 @@ struct EngineModuleTests {
             "http://b.test/": .page(title: "C"),
         ])
         let engine = try Engine(configuration: quickConfiguration())
-        try engine.register(Titles())
+        let hosts = try scope.map { CrawlScope(try $0.map { try HostPattern($0) }) }
+        try engine.register(Titles(options: ModuleOptions(scope: hosts)))
         let sink = KeepingSink()
         try engine.add(sink)
         _ = try await engine.run(downloader: FakeDownloader(site, lanes: 2))
-        #expect(sink.lines.sorted() == ["A", "B", "C"].map { "{\"number\":1.5,\"title\":\"\($0)\"}" })
+        // Without a scope it stays where it started.
+        let titles =
+            switch scope {
+            case nil: ["A", "B"]
+            case ["b.test"]?: []
+            default: ["A", "B", "C"]
+            }
+        #expect(sink.lines.sorted() == titles.map { "{\"number\":1.5,\"title\":\"\($0)\"}" })
     }
 
     @Test func `two modules see the same page, each once`() async throws {

@@ -39,7 +39,7 @@ struct EngineSummaryTests {
                 errors   connect 3, bomb 2, dns 2
                 skipped  scope 9
                 ledger   discovered 20 = done 11 + queued 0 + leased 0 + filtered 9 + dead 0, duplicates 0
-                  http://a.test/\\u{1b}[2J: dns: no such host
+                note     http://a.test/\\u{1b}[2J: dns: no such host
                 """)
     }
 

@@ -7,14 +7,14 @@ import Testing
 
 @Suite("TLS after the handshake", .needsRing, .timeLimit(.minutes(10)))
 struct FetchTLSPeerTests {
-    /// A server for one connection on a thread of its own.
+    /// A server for a number of connections, one after the other, on a thread of its own.
     private struct Peer {
         let url: String
         let report: Task<mocra_tls_peer_report, any Error>
 
         init(
-            keyUpdates: UInt32 = 0, renegotiations: UInt32 = 0,
-            _ certificate: TestCertificate? = nil
+            keyUpdates: UInt32 = 0, renegotiations: UInt32 = 0, connections: Int = 1,
+            endsWithAnswer: Bool = false, _ certificate: TestCertificate? = nil
         ) throws {
             let served = try certificate ?? TestCertificates.shared().certificate()
             var port: UInt16 = 0
@@ -28,10 +28,12 @@ struct FetchTLSPeerTests {
                         try unsafe served.keyPath.withCString { key in
                             var plan = unsafe mocra_tls_peer_plan(
                                 certificate_path: certificate, key_path: key, key_updates: keyUpdates,
-                                renegotiations: renegotiations)
+                                renegotiations: renegotiations, ends_with_answer: endsWithAnswer)
                             var report = mocra_tls_peer_report()
-                            let works = unsafe mocra_tls_peer_serve(listener, &plan, &report)
-                            try #require(works, "the server could not serve")
+                            for _ in 0..<connections {
+                                let works = unsafe mocra_tls_peer_serve(listener, &plan, &report)
+                                try #require(works, "the server could not serve")
+                            }
                             return report
                         }
                     }
@@ -58,6 +60,19 @@ struct FetchTLSPeerTests {
         }
         let report = try await peer.report.value
         #expect(report.answered && report.closed_in_order)
+    }
+
+    @Test("a connection that ended together with its answer is not used again")
+    func endWithAnswer() async throws {
+        let peer = try Peer(connections: 20, endsWithAnswer: true)
+        try await withTrustingFetcher { fetcher in
+            for number in 0..<20 {
+                // May not be repeated, so that a dead connection would be an error.
+                let fetched = try await fetcher.get(peer.url, method: "POST", body: [UInt8(number)])
+                #expect(fetched.text == "ok" && !fetched.timing.reusedConnection)
+            }
+        }
+        #expect(try await peer.report.value.answered)
     }
 
     @Test("keys that are updated often are kept up with (RFC 8446, section 4.6.3)")

@@ -13,7 +13,7 @@ import Synchronization
 /// Source: socket(7) on SO_TIMESTAMPNS, recvmsg(2) on MSG_PEEK.
 final class ArrivalClock: RecvByteBufferAllocator {
     private static let bufferBytes = 4_096
-    /// SO_TIMESTAMPNS in its 64-bit form, and the control message of the same name.
+    /// SO_TIMESTAMPNS, and the control message of the same name. Its times are of the machine's word size.
     private static let option: CInt = 35
     /// A stamp that is older says that somebody set the clock.
     private static let ageMax: UInt64 = 3_600_000_000_000

@@ -69,7 +69,7 @@ struct CompiledModule: Sendable {
         let options = module.options
         name = M.name
         version = M.version
-        scope = options.scope
+        scope = options.scope ?? .any
         if let timeout = options.timeout {
             guard timeout > .zero else { throw .timeout(module: M.name) }
             timeoutMs = timeout.millisecondsRoundedUp

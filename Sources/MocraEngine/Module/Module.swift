@@ -25,14 +25,16 @@ extension Module {
 
 /// What a module asks of the engine for all its requests.
 public struct ModuleOptions: Sendable {
-    /// The hosts that the module may visit; any host unless it says otherwise.
-    public var scope: CrawlScope
+    /// The hosts that the module may visit. Nil: a spider stays on the hosts that it starts on, a module's
+    /// nodes may go anywhere.
+    public var scope: CrawlScope?
     /// The total timeout of a fetch; nil for the configuration's.
     public var timeout: Duration?
     /// Added to the priority of each request.
     public var priority: Int
 
-    public init(scope: CrawlScope = .any, timeout: Duration? = nil, priority: Int = 0) {
+    /// Everything has a default.
+    public init(scope: CrawlScope? = nil, timeout: Duration? = nil, priority: Int = 0) {
         self.scope = scope
         self.timeout = timeout
         self.priority = priority

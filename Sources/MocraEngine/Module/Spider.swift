@@ -22,6 +22,7 @@ public protocol Spider: Sendable {
     /// 1 to 63 of `a-z`, `0-9`, `_` and `-`.
     static var name: String { get }
     static var version: Int { get }
+    /// Unless its `scope` says otherwise, pages are fetched from the hosts of `start` only.
     var options: ModuleOptions { get }
     /// Header fields for every request, beside those of the request itself.
     var headers: [HTTPField] { get }
@@ -77,7 +78,12 @@ struct SpiderModule<S: Spider>: Module {
 
     static var name: String { S.name }
     static var version: Int { S.version }
-    var options: ModuleOptions { spider.options }
+    var options: ModuleOptions {
+        var options = spider.options
+        // Pages link to the whole web; a spider goes there only if it says so.
+        options.scope = options.scope ?? CrawlScope(spider.start.map { HostPattern(hostOf: $0.url) })
+        return options
+    }
     var headers: [HTTPField] { spider.headers }
     var workflow: Workflow { Workflow { SpiderNode(spider: spider) } }
 }

@@ -51,11 +51,11 @@ extension RunSummary {
         lines.append("ledger   \(ledger), duplicates \(ledger.duplicates)")
         for notice in notices {
             let place = notice.url.isEmpty ? "" : "\(HumanText.printable(notice.url)): "
-            lines.append("  \(place)\(notice.kind): \(HumanText.printable(notice.message))")
+            lines.append("note     \(place)\(notice.kind): \(HumanText.printable(notice.message))")
         }
         if progress.noticesLeftOut > 0 {
             lines.append(
-                "  and \(HumanText.count(progress.noticesLeftOut)) more: see the items"
+                "note     and \(HumanText.count(progress.noticesLeftOut)) more: see the items"
             )
         }
         return lines.joined(separator: "\n")

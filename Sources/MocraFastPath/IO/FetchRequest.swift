@@ -2,9 +2,9 @@
 
 /// One header field.
 public struct HTTPField: Sendable, Hashable {
-    /// As it was sent; compared without regard to case (RFC 9110 §5.1).
+    /// In any case, which means nothing over HTTP (RFC 9110 §5.1) but does for `==`.
     public var name: String
-    /// Without white space around it.
+    /// What stands behind the colon.
     public var value: String
 
     /// A field of this name and value.

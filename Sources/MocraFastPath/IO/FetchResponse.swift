@@ -15,9 +15,9 @@ public struct FetchTiming: Sendable, Equatable {
     public var tlsUs = 0
     /// From the sent request to the first byte of the answer.
     public var firstByteUs = 0
-    /// From the start to the last byte; 0 while a body is still to come, as in a stream.
+    /// From the start to the last byte; 0 while a body is still to come.
     public var totalUs = 0
-    /// Over a connection that had served another fetch before.
+    /// Over a connection that was opened for another fetch.
     public var reusedConnection = false
 
     /// Nothing happened yet.

@@ -13,7 +13,7 @@ public struct FetchStream: ~Copyable, Sendable {
     public let headers: [HTTPField]
     /// Came over HTTP/2.
     public let isHTTP2: Bool
-    /// The phases up to the head; `totalUs` is 0.
+    /// The phases up to the head; `totalUs` is 0 unless the whole body came with it.
     public let timing: FetchTiming
     /// What the connection's handshake agreed on; nil without TLS.
     public let tls: FetchTLS?

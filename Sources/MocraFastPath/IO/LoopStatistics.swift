@@ -34,7 +34,7 @@ public struct LoopStatistics: Sendable, Equatable {
     public var tlsHandshakesFull = 0
     /// TLS handshakes that resumed the session of an earlier connection.
     public var tlsHandshakesResumed = 0
-    /// Receives are armed once and complete often (Linux 6.0).
+    /// Receives without TLS are armed once and complete often (Linux 6.0).
     public var usesMultishotReceive = false
     /// Completions are worked off when the loop asks for them (Linux 6.1).
     public var usesDeferredTaskRun = false
