@@ -97,7 +97,6 @@ int connection_open(mocra_loop *loop, fetch *owner, const mocra_address *address
     item->head_partial.length = 0;
     item->head_scanned = 0;
     item->was_reset = false;
-    item->is_ending = false;
     owner->attempts[place] = item->index;
     connection_event(loop, item, (mocra_connection_event){.type = MOCRA_EVENT_OPEN});
     return MOCRA_OK;
@@ -346,11 +345,17 @@ static void run_actions(mocra_loop *loop, connection *item, mocra_connection_upd
     if (again != NULL) fetch_try_again(loop, again);
 }
 
+// While no receive is armed the end of the stream, which may have come with the answer, is not told.
+static bool has_ended(const connection *item) {
+    uint8_t byte;
+    return !item->receiving && recv(item->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void connection_event(mocra_loop *loop, connection *item, mocra_connection_event event) {
     mocra_connection_update update;
     item->entered++;
     if (event.type == MOCRA_EVENT_COMPLETE && event.keep_alive)
-        event.keep_alive = !item->is_ending && keep_allows(loop, item);
+        event.keep_alive = !has_ended(item) && keep_allows(loop, item);
     mocra_connection_step(&item->machine, event, &update);
     if (item->machine.state != MOCRA_CONNECTION_HANDSHAKING) handshakes_leave(item);
     run_actions(loop, item, update);
@@ -415,7 +420,6 @@ static void on_sent(mocra_loop *loop, connection *item, int result) {
 static void on_received(mocra_loop *loop, connection *item, const mocra_driver_event *event) {
     bool closing = item->machine.state == MOCRA_CONNECTION_CLOSING;
     if (!event->more) item->receiving = false;
-    item->is_ending = item->is_ending || event->ending;
     if (event->has_buffer) {
         buffer_retain(loop, event->buffer);
         if (!closing)

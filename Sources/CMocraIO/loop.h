@@ -185,7 +185,6 @@ struct connection {
     bool pooled;     // bound in the pool
     bool asked;      // some of the request is out, so bytes may answer it
     bool was_reset;  // a send was told; the kernel says it once
-    bool is_ending;  // nothing can come behind what was received
     bool note_due;   // the fetch is to be noted as requested with the next bytes that go
     bool is_dirty;   // in the list of those whose streams have something to send
     uint32_t next_dirty;

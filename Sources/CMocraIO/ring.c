@@ -295,7 +295,7 @@ static void ring_receive(mocra_driver *base, mocra_driver_owner owner, int fd, m
         return;
     }
     struct io_uring_sqe *entry = next_entry(ring);
-    io_uring_prep_poll_add(entry, fd, POLLIN | POLLRDHUP);
+    io_uring_prep_poll_add(entry, fd, POLLIN);
     io_uring_sqe_set_data64(entry, pack(owner, MOCRA_OPERATION_RECEIVE));
 }
 
@@ -355,8 +355,6 @@ static void receive_now(ring_driver *ring, mocra_driver_event *event) {
         event->result = item->refused ? -EAGAIN : -ENOBUFS;
         return;
     }
-    // Known already, so that a connection that comes to rest with these bytes is not used again.
-    event->ending = (event->result & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
     uint16_t buffer = base->free_list[base->listed - 1];
     ssize_t length;
     do {

@@ -59,7 +59,10 @@ static bool send_odd(SSL *ssl, const mocra_tls_peer_plan *plan, mocra_tls_peer_r
 
 static void serve(SSL *ssl, const mocra_tls_peer_plan *plan, mocra_tls_peer_report *report) {
     report->handshaken = SSL_accept(ssl) == 1;
-    if (report->handshaken && read_head(ssl) && send_odd(ssl, plan, report))
+    // Corked, the answer is sent with the end of the stream.
+    int corked = plan->ends_with_answer;
+    if (report->handshaken && read_head(ssl) && send_odd(ssl, plan, report) &&
+        setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_CORK, &corked, sizeof(corked)) == 0)
         report->answered = SSL_write(ssl, answer, sizeof(answer) - 1) > 0;
     if (plan->ends_with_answer) return;
     // What the client has to say at last: an alert, or its close.
@@ -101,8 +104,6 @@ bool mocra_tls_peer_serve(int listener, const mocra_tls_peer_plan *plan, mocra_t
     SSL *ssl = context == NULL ? NULL : SSL_new(context);
     if (ssl != NULL && SSL_set_fd(ssl, fd) == 1) {
         SSL_set_app_data(ssl, report);
-        int on = plan->ends_with_answer;
-        setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
         serve(ssl, plan, report);
     }
     bool works = ssl != NULL;

@@ -23,7 +23,7 @@ func withDNS(
 /// The answer "ok" of an origin that closes the connection with it.
 let closingScript = Script.response(headers: [("Connection", "close")], body: Array("ok".utf8))
 
-@Suite("Names", .needsRing, .timeLimit(.minutes(10)))
+@Suite("Names", .needsRing, .serialized, .timeLimit(.minutes(10)))
 struct FetchDNSTests {
     /// An origin that closes each connection, so that each fetch needs an address.
     private func origin() throws -> ScriptedOrigin {

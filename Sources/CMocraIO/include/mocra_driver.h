@@ -35,7 +35,6 @@ typedef struct mocra_driver_event {
     int32_t result;     // ≥ 0, or a negative errno; for RECEIVE 0 is the end of the stream
     uint8_t operation;  // mocra_operation
     bool more;          // the operation stays armed
-    bool ending;        // RECEIVE: behind these bytes the stream ends, as far as is known already
     bool has_buffer;  // RECEIVE: `buffer` holds `result` bytes; give it back with mocra_driver_return_buffer
     uint16_t buffer;
 } mocra_driver_event;
