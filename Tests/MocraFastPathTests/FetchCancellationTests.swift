@@ -27,8 +27,8 @@ struct FetchCancellationTests {
             configuration.poolPerHost = 8
             configuration.receiveBuffers = 16
         } _: { fetcher in
-            // Any point from before the start to after the end: about as long as fetches take, which depends on
-            // build and machine.
+            // Any point from before the start to after the end of a fetch, however fast build and machine
+            // are.
             var microsecondsMax: UInt64 = 12_000
             for _ in 0..<40 {
                 let (span, finishedBefore) = (microsecondsMax, finished.value)
