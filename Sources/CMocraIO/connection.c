@@ -110,6 +110,14 @@ static void describe_tls(const connection *item, mocra_response *response) {
     if (facts.resumed) response->flags |= MOCRA_RESPONSE_TLS_RESUMED;
 }
 
+// Whether nothing came that has not been read yet: the end of the stream may have come together with the last
+// answer. Asked before a request that may not be repeated; others find out, and go again.
+static bool is_quiet(const connection *item) {
+    if (item->tls != NULL && !mocra_tls_is_dry(item->tls)) return false;
+    uint8_t byte;
+    return recv(item->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 void connection_assign(mocra_loop *loop, connection *item, fetch *owner) {
     if (item->http2 != NULL) {
         owner->response.flags |= MOCRA_RESPONSE_REUSED;
@@ -118,8 +126,15 @@ void connection_assign(mocra_loop *loop, connection *item, fetch *owner) {
         return;
     }
     MOCRA_ASSERT(item->fetch == MOCRA_NONE && item->machine.state == MOCRA_CONNECTION_IDLE);
+    bool repeatable = owner->repeatable && !owner->retried;
+    if (!repeatable && !is_quiet(item)) {
+        connection_event(loop, item, (mocra_connection_event){.type = MOCRA_EVENT_END});
+        owner->wants_fresh = true;
+        fetch_try_again(loop, owner);
+        return;
+    }
     item->fetch = owner->index;
-    item->machine.repeatable = owner->repeatable && !owner->retried;
+    item->machine.repeatable = repeatable;
     owner->connection = item->index;
     owner->state = FETCH_ACTIVE;
     connection_event(loop, item, (mocra_connection_event){.type = MOCRA_EVENT_ASSIGN});
@@ -345,17 +360,10 @@ static void run_actions(mocra_loop *loop, connection *item, mocra_connection_upd
     if (again != NULL) fetch_try_again(loop, again);
 }
 
-// While no receive is armed the end of the stream, which may have come with the answer, is not told.
-static bool has_ended(const connection *item) {
-    uint8_t byte;
-    return !item->receiving && recv(item->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
 void connection_event(mocra_loop *loop, connection *item, mocra_connection_event event) {
     mocra_connection_update update;
     item->entered++;
-    if (event.type == MOCRA_EVENT_COMPLETE && event.keep_alive)
-        event.keep_alive = !has_ended(item) && keep_allows(loop, item);
+    if (event.type == MOCRA_EVENT_COMPLETE && event.keep_alive) event.keep_alive = keep_allows(loop, item);
     mocra_connection_step(&item->machine, event, &update);
     if (item->machine.state != MOCRA_CONNECTION_HANDSHAKING) handshakes_leave(item);
     run_actions(loop, item, update);

@@ -95,7 +95,7 @@ void mocra_fetch_start(mocra_loop *loop, uint64_t token, uint32_t request_length
     item->head = options->head;
     item->repeatable = options->repeatable && !options->stream_content;
     item->notify_requested = options->notify_requested;
-    item->retried = item->refused = false;
+    item->retried = item->refused = item->wants_fresh = false;
     item->refusals = 0;
     item->http2 = options->http2 && options->secure;
     item->resends = options->resends;
@@ -189,8 +189,8 @@ void fetch_acquire(mocra_loop *loop, fetch *item) {
     if (result == MOCRA_OK && proxy_is_forward(item))
         mocra_pool_set_limit(loop->pool, origin, loop->options.connections_max);
     if (result == MOCRA_OK)
-        result =
-            mocra_pool_acquire(loop->pool, origin, item->index, item->retried || item->refused, &decision);
+        result = mocra_pool_acquire(loop->pool, origin, item->index,
+                                    item->retried || item->refused || item->wants_fresh, &decision);
     if (result != MOCRA_OK) {
         fetch_finish(loop, item, result);
         return;

@@ -98,7 +98,8 @@ typedef struct fetch {
     bool copying;   // the body goes to memory of its own
     bool http2;     // may go over HTTP/2
     bool resends;
-    bool refused;  // the server refused the stream unread: it may go again, whatever the method
+    bool refused;      // the server refused the stream unread: it may go again, whatever the method
+    bool wants_fresh;  // a connection that was used before had ended
     uint8_t refusals;
     uint8_t interim_responses;
     uint16_t port;

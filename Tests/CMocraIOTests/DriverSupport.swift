@@ -296,7 +296,8 @@ final class Listener {
             accepted = Glibc.accept(fd, nil, nil)
             return accepted >= 0
         }
-        try #require(isThere && fcntl(accepted, F_SETFL, O_NONBLOCK) == 0)
+        try #require(isThere && fcntl(accepted, F_SETFD, FD_CLOEXEC) == 0)
+        try #require(fcntl(accepted, F_SETFL, O_NONBLOCK) == 0)
         return accepted
     }
 }

@@ -64,6 +64,7 @@ static void serve(SSL *ssl, const mocra_tls_peer_plan *plan, mocra_tls_peer_repo
     if (report->handshaken && read_head(ssl) && send_odd(ssl, plan, report) &&
         setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_CORK, &corked, sizeof(corked)) == 0)
         report->answered = SSL_write(ssl, answer, sizeof(answer) - 1) > 0;
+    if (plan->ends_with_answer && plan->notifies) SSL_shutdown(ssl);
     if (plan->ends_with_answer) return;
     // What the client has to say at last: an alert, or its close.
     char rest[4096];
@@ -96,7 +97,8 @@ bool mocra_tls_peer_serve(int listener, const mocra_tls_peer_plan *plan, mocra_t
     pthread_sigmask(SIG_BLOCK, &broken_pipe, NULL);
     struct timeval limit = {.tv_sec = STEP_SECONDS};
     setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    int fd = accept(listener, NULL, NULL);
+    // A process that another test starts meanwhile would keep the connection open.
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0) return false;
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));

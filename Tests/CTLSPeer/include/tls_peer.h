@@ -12,7 +12,8 @@ typedef struct {
     // Once it has the request's head it does one of these so often before it answers.
     uint32_t key_updates;     // RFC 8446 §4.6.3, each asking for one in return
     uint32_t renegotiations;  // RFC 5246 §7.4.1.1; the connection is TLS 1.2 if this is not 0
-    bool ends_with_answer;    // in one segment with it, without close_notify
+    bool ends_with_answer;    // in one segment with it
+    bool notifies;            // and says so before: close_notify (RFC 8446 §6.1)
 } mocra_tls_peer_plan;
 
 typedef struct {
