@@ -91,11 +91,13 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         // Tests, a target a module.
+        .target(name: "CSystemCalls", path: "Tests/CSystemCalls", cSettings: cSettings),
         .target(
-            name: "TestSupport", path: "Tests/TestSupport", exclude: ["http2_origin.py"],
-            swiftSettings: swiftSettings),
+            name: "TestSupport", dependencies: ["CSystemCalls"], path: "Tests/TestSupport",
+            exclude: ["http2_origin.py"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "CMocraIOTests", dependencies: ["CMocraIO", "TestSupport"], swiftSettings: swiftSettings),
+            name: "CMocraIOTests", dependencies: ["CMocraIO", "CSystemCalls", "TestSupport"],
+            swiftSettings: swiftSettings),
         .target(name: "CRingRefusal", path: "Tests/CRingRefusal", cSettings: cSettings),
         .target(
             name: "CTLSPeer", dependencies: ["COpenSSL"], path: "Tests/CTLSPeer", cSettings: cSettings),

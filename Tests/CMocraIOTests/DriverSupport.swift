@@ -1,6 +1,7 @@
 // What the tests of the drivers share: each driver and fallback as a value, a driver that is used as the loop
 // uses it, and pairs of sockets. It must not know what is tested.
 import CMocraIO
+import CSystemCalls
 import Glibc
 import TestSupport
 import Testing
@@ -293,11 +294,10 @@ final class Listener {
     func accept() throws -> Int32 {
         var accepted: Int32 = -1
         let isThere = waitUntil {
-            accepted = Glibc.accept(fd, nil, nil)
+            accepted = mocra_accept(fd)
             return accepted >= 0
         }
-        try #require(isThere && fcntl(accepted, F_SETFD, FD_CLOEXEC) == 0)
-        try #require(fcntl(accepted, F_SETFL, O_NONBLOCK) == 0)
+        try #require(isThere)
         return accepted
     }
 }

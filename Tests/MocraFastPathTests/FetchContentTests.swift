@@ -196,12 +196,16 @@ struct FetchContentTests {
                 $0.body = Self.content
                 $0.expectsContinue = true
             }
-            let took = try await elapsedMs {
-                let response = Fetched(try await fetcher.fetch(accepted))
-                #expect(response.body == Self.content)
+            // nginx says 100 Continue at once; without it each of these would take a second.
+            var quickestMs = Int.max
+            for _ in 0..<8 where quickestMs >= 950 {
+                let took = try await elapsedMs {
+                    let response = Fetched(try await fetcher.fetch(accepted))
+                    #expect(response.body == Self.content)
+                }
+                quickestMs = min(quickestMs, took)
             }
-            // nginx says 100 Continue at once.
-            #expect(took < 950 || way == .http2, "\(took) ms")
+            #expect(quickestMs < 950 || way == .http2, "\(quickestMs) ms")
             let refused = try servers.request(way, "/limited") {
                 $0.body = Self.content
                 $0.expectsContinue = true

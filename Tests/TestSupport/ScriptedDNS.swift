@@ -1,5 +1,6 @@
 // A DNS server on loopback, over UDP and TCP, that answers exactly as a script says and records its
 // questions.
+internal import CSystemCalls
 import Foundation
 import Glibc
 
@@ -168,9 +169,8 @@ private final class ScriptedDNSLoop: @unchecked Sendable {  // Confined to its t
 
     private func acceptAll() {
         while true {
-            let stream = accept(listener, nil, nil)
+            let stream = mocra_accept(listener)
             guard stream >= 0 else { return }
-            _ = fcntl(stream, F_SETFD, FD_CLOEXEC)
             streams[stream] = []
         }
     }

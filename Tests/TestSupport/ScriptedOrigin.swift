@@ -1,6 +1,7 @@
 // An HTTP server on loopback that does exactly what a script says, however wrong, and records what it was
 // asked. The life of the server and what tests see of it; ScriptedConnection.swift has one connection's
 // steps.
+internal import CSystemCalls
 import Foundation
 import Glibc
 
@@ -157,10 +158,8 @@ final class ScriptedLoop: @unchecked Sendable {  // Confined to the server's thr
 
     private func acceptAll() {
         while true {
-            let descriptor = accept(listener, nil, nil)
+            let descriptor = mocra_accept(listener)
             guard descriptor >= 0 else { return }
-            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-            _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
             var on: Int32 = 1
             // Pieces must reach the peer as they are sent.
             unsafe setsockopt(

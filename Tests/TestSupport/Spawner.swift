@@ -1,5 +1,6 @@
 // The system call that starts a child, on one thread that never ends.
 // It must not know what the child is for, and never waits for it.
+internal import CSystemCalls
 import Foundation
 import Glibc
 
@@ -91,11 +92,10 @@ private func start(_ plan: SpawnPlan) throws -> pid_t {
             unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
         }
     }
-    // A listening socket or a connection of a test must not stay open in a child. To close a number that is
-    // closed already is no error here.
-    for descriptor in try openDescriptors() where descriptor > 2 {
-        unsafe posix_spawn_file_actions_addclose(&actions, descriptor)
-    }
+    // A listening socket or a connection of a test must not stay open in a child, were it opened this moment:
+    // NIO accepts without close-on-exec.
+    let closing = unsafe mocra_spawn_close_from(&actions, 3)
+    guard closing == 0 else { throw TestSupportError("posix_spawn: \(errorText(closing))") }
 
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
