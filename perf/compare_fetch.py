@@ -46,6 +46,9 @@ ROWS = [
     Row("http-32k", "HTTP/1.1 32 KiB, 64 connections", "http", "page.html", "wrk", 64, {"batch": 0.75}),
     Row("https-1k", "TLS 1.3 HTTP/1.1 1 KiB, 64 connections", "https", "item.html", "wrk", 64,
         {"batch": 0.90}),
+    # No target of its own.
+    Row("https-1k-1024", "TLS 1.3 HTTP/1.1 1 KiB, 1,024 connections", "https", "item.html", "wrk", 1024,
+        {"batch": None, "async": None}),
     Row("https-32k", "TLS 1.3 HTTP/1.1 32 KiB, 64 connections", "https", "page.html", "wrk", 64,
         {"batch": 0.80}),
     Row("http2-1k", "TLS HTTP/2 1 KiB, 4 connections × 16 streams", "http2", "item.html", "h2load", 4,
