@@ -73,7 +73,7 @@ struct FetchHTTP2Tests {
             let echoed = try await fetcher.get(server.url + "/echo", method: "POST", body: content)
             #expect(echoed.body == content)
         }
-        let log = try await onThread { try server.nginx.accessLog() }
+        let log = try await settled(6) { try server.nginx.accessLog() }
         #expect(log.count == 6 && Set(log.map(\.connection)).count == 1)
         #expect(log.allSatisfy { $0.request.hasSuffix("HTTP/2.0") })
     }
@@ -97,7 +97,7 @@ struct FetchHTTP2Tests {
             let statistics = try #require(await fetcher.loops[0].statistics())
             #expect(statistics.connections <= 2 && statistics.fetches == 0 && statistics.buffersLeased == 0)
         }
-        let log = try await onThread { try server.nginx.accessLog() }
+        let log = try await settled(400) { try server.nginx.accessLog() }
         #expect(log.count == 400 && Set(log.map(\.connection)).count <= 2)
     }
 
@@ -181,7 +181,7 @@ struct FetchHTTP2Tests {
                 try await group.waitForAll()
             }
         }
-        let log = try await onThread { try server.nginx.accessLog() }
+        let log = try await settled(50) { try server.nginx.accessLog() }
         #expect(log.count == 50 && log.allSatisfy { $0.status == 200 })
     }
 }

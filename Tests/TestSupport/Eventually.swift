@@ -58,3 +58,18 @@ public func onThread<Value: Sendable>(
         }
     }
 }
+
+/// What `read` gives once that has `count` elements, or at the deadline whatever there is. A server writes
+/// the line of a request when its answer is on its way already.
+public func settled<Entry: Sendable>(
+    _ count: Int, _ read: @escaping @Sendable () throws -> [Entry]
+) async throws -> [Entry] {
+    try await onThread {
+        var entries: [Entry] = []
+        _ = try waitUntil {
+            entries = try read()
+            return entries.count >= count
+        }
+        return entries
+    }
+}
