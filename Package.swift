@@ -104,6 +104,7 @@ let package = Package(
         .testTarget(
             name: "MocraFastPathTests",
             dependencies: ["MocraFastPath", "TestSupport", "CRingRefusal", "CTLSPeer"],
+            exclude: ["support"],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "MocraEngineTests", dependencies: ["MocraEngine", "TestSupport"],

@@ -1,5 +1,6 @@
 // Drives the C decoder. It must not know of connections.
 import CMocraIO
+import TestSupport
 import Testing
 
 /// What came of an encoded body.

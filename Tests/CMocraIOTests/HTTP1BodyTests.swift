@@ -1,6 +1,7 @@
 // Response bodies: the three framings, chunk syntax and its bounds, split at every point and at random. It
 // must not know of heads.
 import CMocraIO
+import TestSupport
 import Testing
 
 /// One body and what it must come to.

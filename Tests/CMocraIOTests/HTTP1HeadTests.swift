@@ -1,6 +1,7 @@
 // Response heads: what is accepted and refused, at every cut, in drips, and after random damage. It must not
 // know of bodies.
 import CMocraIO
+import TestSupport
 import Testing
 
 /// One head and what it must come to.

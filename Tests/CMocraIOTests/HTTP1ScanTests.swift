@@ -1,6 +1,7 @@
 // The scanning primitives: every path this machine has against the plain meaning, at every offset and
 // length. It must not know of messages.
 import CMocraIO
+import TestSupport
 import Testing
 
 @Suite("HTTP/1 scanning")

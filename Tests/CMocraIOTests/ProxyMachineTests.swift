@@ -1,6 +1,7 @@
 // What is said to a proxy and what its answers mean, whole, in two pieces at every border, and byte by byte.
 // No socket.
 import CMocraIO
+import TestSupport
 import Testing
 
 @Suite struct ProxyMachineTests {

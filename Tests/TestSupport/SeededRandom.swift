@@ -1,14 +1,14 @@
 // Random numbers that are the same in every run. It must not know what they are for.
 
 /// SplitMix64: small, and good enough to choose inputs.
-struct SeededRandom: RandomNumberGenerator {
+public struct SeededRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    init(seed: UInt64) {
+    public init(seed: UInt64) {
         state = seed
     }
 
-    mutating func next() -> UInt64 {
+    public mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -17,7 +17,7 @@ struct SeededRandom: RandomNumberGenerator {
     }
 
     /// Cuts `count` into pieces of 1…`most` each, in order.
-    mutating func splits(of count: Int, most: Int) -> [Int] {
+    public mutating func splits(of count: Int, most: Int) -> [Int] {
         var left = count
         var pieces: [Int] = []
         while left > 0 {
