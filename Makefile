@@ -8,7 +8,7 @@ help:
 	@echo 'make lint                   formatters, shell and Python checks, repository rules'
 	@echo 'make format                 applies the formatters'
 	@echo 'make sanitize               tests under ASan + UBSan, and under TSan'
-	@echo 'make fuzz [TIME=60]         fuzzes the C parsers'
+	@echo 'make fuzz [TIME=60]         fuzzes the parsers'
 	@echo 'make bench [ROUNDS=3]       mocra-bench fetch beside wrk, h2load and libcurl on nginx'
 	@echo 'make clean                  removes .build'
 

@@ -1,20 +1,8 @@
 // Random and mangled bytes against WebURL: it ends, never traps, and accepts its own output unchanged.
 
 import MocraFastPath
+import TestSupport
 import Testing
-
-/// SplitMix64: small, seeded, and the same everywhere.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
 
 @Suite("WebURL against hostile bytes")
 struct URLRobustnessTests {
@@ -27,7 +15,7 @@ struct URLRobustnessTests {
     ]
 
     @Test(arguments: [UInt64(1), 2, 3, 4]) func neverTrapsAndIsIdempotent(_ seed: UInt64) throws {
-        var random = SeededGenerator(state: seed)
+        var random = SeededRandom(seed: seed)
         let base = try WebURL("https://u:p@base.example:8443/x/y/z?q#f")
         var accepted = 0
         for round in 0..<20_000 {
