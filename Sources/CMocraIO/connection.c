@@ -111,7 +111,8 @@ static void describe_tls(const connection *item, mocra_response *response) {
 }
 
 // Whether nothing came that has not been read yet: the end of the stream may have come together with the last
-// answer. Asked before a request that may not be repeated; others find out, and go again.
+// answer. Asked before a request that may not be repeated, and where one waits; others find out, and go
+// again. What the kernel has received for us already is not seen, the end behind it is.
 static bool is_quiet(const connection *item) {
     if (item->tls != NULL && !mocra_tls_is_dry(item->tls)) return false;
     uint8_t byte;
@@ -332,6 +333,18 @@ static void recycle(mocra_loop *loop, connection *item) {
     give_slot(loop, item);
 }
 
+static void release(mocra_loop *loop, connection *item) {
+    // Whoever waits gets the connection, or its place if there is no more to be had from it.
+    if (mocra_pool_waiting(loop->pool) > 0 && !is_quiet(item)) {
+        connection_event(loop, item, (mocra_connection_event){.type = MOCRA_EVENT_END});
+        return;
+    }
+    mocra_pool_decision decision;
+    keep_begin(loop, item);
+    mocra_pool_release(loop->pool, item->index, loop->now, &decision);
+    fetch_run_decision(loop, &decision);
+}
+
 static void run_actions(mocra_loop *loop, connection *item, mocra_connection_update update) {
     uint32_t actions = update.actions;
     fetch *again = NULL;
@@ -349,12 +362,7 @@ static void run_actions(mocra_loop *loop, connection *item, mocra_connection_upd
         fetch_reset_response(loop, again);
     }
     if (actions & MOCRA_ACTION_FAIL) fetch_finish(loop, detach(loop, item, false), update.error);
-    if (actions & MOCRA_ACTION_RELEASE) {
-        mocra_pool_decision decision;
-        keep_begin(loop, item);
-        mocra_pool_release(loop->pool, item->index, loop->now, &decision);
-        fetch_run_decision(loop, &decision);
-    }
+    if (actions & MOCRA_ACTION_RELEASE) release(loop, item);
     if (actions & MOCRA_ACTION_CLOSE) start_close(loop, item, update.error);
     if (actions & MOCRA_ACTION_RECYCLE) recycle(loop, item);
     if (again != NULL) fetch_try_again(loop, again);

@@ -99,7 +99,7 @@ typedef struct fetch {
     bool http2;     // may go over HTTP/2
     bool resends;
     bool refused;      // the server refused the stream unread: it may go again, whatever the method
-    bool wants_fresh;  // a connection that was used before had ended
+    bool wants_fresh;  // a used connection had ended: it goes over a new one, unless it has to wait
     uint8_t refusals;
     uint8_t interim_responses;
     uint16_t port;

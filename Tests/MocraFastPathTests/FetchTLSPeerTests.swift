@@ -84,6 +84,32 @@ struct FetchTLSPeerTests {
         #expect(try await peer.report.value.answered)
     }
 
+    @Test(
+        "whoever waits for a connection that ended with its answer keeps its turn",
+        arguments: ["POST", "GET"])
+    func endWithAnswerInTurn(method: String) async throws {
+        let count: UInt32 = 40
+        let peer = try Peer(connections: Int(count), endsWithAnswer: true)
+        try await withTrustingFetcher(poolPerHost: 1) { fetcher in
+            let loop = fetcher.loops[0]
+            let prepared = try loop.prepare(FetchRequest(try WebURL(peer.url), method: method))
+            let submitted = Locked<UInt32>(0)
+            let ended = Locked<[String]>([])
+            await loop.runBatch { batch in
+                while let done = batch.next() {
+                    ended.update { $0.append("\(done.tag) \(done.error?.code ?? "\(done.status)")") }
+                }
+                // One has the connection, four wait; each that is done makes room for another.
+                while batch.inFlight < 5, submitted.value < count {
+                    guard (try? batch.submit(prepared, tag: submitted.value)) != nil else { return }
+                    submitted.update { $0 += 1 }
+                }
+            }
+            #expect(ended.value == (0..<count).map { "\($0) 200" })
+        }
+        #expect(try await peer.report.value.answered)
+    }
+
     @Test("keys that are updated often are kept up with (RFC 8446, section 4.6.3)")
     func keyUpdates() async throws {
         let peer = try Peer(keyUpdates: 100)
