@@ -79,7 +79,7 @@ struct MessagePackReaderTests {
     }
 
     @Test(
-        "lengths and counts that the input cannot hold are refused at once",
+        "lengths and counts that the input cannot hold are refused",
         arguments: [
             [0xd9, 0xff], [0xda, 0xff, 0xff], [0xdb, 0xff, 0xff, 0xff, 0xff], [0xc4, 0x01],
             [0xc6, 0xff, 0xff, 0xff, 0xff],
@@ -98,7 +98,10 @@ struct MessagePackReaderTests {
     func multiplied() {
         // Arrays of 65,535 arrays of 65,535 arrays …, in 3 MiB.
         let bomb = (0..<(1 << 20)).flatMap { _ in [0xdc, 0xff, 0xff] as [UInt8] }
-        #expect(skipped(bomb)?.kind == .truncated)
+        let error = skipped(bomb)
+        #expect(error?.kind == .truncated)
+        // Where more is announced than there is left, long before its end.
+        #expect((error?.offset ?? .max) < 1_000)
     }
 
     @Test("depth ends at the limit, and no depth matters to skipping")

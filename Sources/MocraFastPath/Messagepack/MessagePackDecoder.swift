@@ -5,7 +5,8 @@
 /// Shape: what `MessagePackEncoder` writes, in any encoding of the format; unknown keys are passed over, and
 /// keys may be integers where the `CodingKey` has one.
 ///
-/// For what must be fast, read the type by hand with `MessagePackReader`.
+/// Complexity: the input's length times the depth to which it is read. For what must be fast, read the type
+/// by hand with `MessagePackReader`.
 public struct MessagePackDecoder: Sendable {
     public var limits: MessagePackLimits
     /// For the values' own use.
@@ -116,6 +117,16 @@ private struct ValueDecoder: Decoder {
         }
     }
 
+    /// Rounded, as a literal would be.
+    func float() throws -> Float {
+        try source.read(at: offset, codingPath, as: Float.self) { (reader) throws(MessagePackError) in
+            let number = try reader.readDouble()
+            let value = Float(number)
+            guard value.isFinite || !number.isFinite else { throw MessagePackError(.outOfRange, at: offset) }
+            return value
+        }
+    }
+
     func boolean() throws -> Bool {
         try source.read(at: offset, codingPath, as: Bool.self) { (reader) throws(MessagePackError) in
             return try reader.readBool()
@@ -133,8 +144,10 @@ private struct ValueDecoder: Decoder {
     }
 
     /// The places of a container's values: of an array's elements, of a map's keys and values in turn.
-    func places(_ read: (inout MessagePackReader) throws(MessagePackError) -> Int) throws -> [Int] {
-        try source.read(at: offset, codingPath) { (reader) throws(MessagePackError) in
+    func places(
+        of type: Any.Type, _ read: (inout MessagePackReader) throws(MessagePackError) -> Int
+    ) throws -> [Int] {
+        try source.read(at: offset, codingPath, as: type) { (reader) throws(MessagePackError) in
             guard depth < source.limits.depthMax else { throw MessagePackError(.tooDeep, at: offset) }
             let count = try read(&reader)
             var places: [Int] = []
@@ -148,12 +161,16 @@ private struct ValueDecoder: Decoder {
     }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
-        let places = try places { (reader) throws(MessagePackError) in try reader.readMapHeader() * 2 }
+        let places = try places(of: [String: Any].self) { (reader) throws(MessagePackError) in
+            try reader.readMapHeader() * 2
+        }
         return KeyedDecodingContainer(try KeyedContainer<Key>(decoder: self, places: places))
     }
 
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
-        let places = try places { (reader) throws(MessagePackError) in try reader.readArrayHeader() }
+        let places = try places(of: [Any].self) { (reader) throws(MessagePackError) in
+            try reader.readArrayHeader()
+        }
         return UnkeyedContainer(decoder: self, places: places)
     }
 
@@ -162,24 +179,30 @@ private struct ValueDecoder: Decoder {
     }
 }
 
+/// A key of a map as it stands there. Strings go by their bytes: Swift takes more of them for equal.
+private enum MapKey: Hashable {
+    case text([UInt8])
+    case integer(Int)
+}
+
 private struct KeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     private let decoder: ValueDecoder
-    /// Of the values, by the keys as text.
-    private let places: [String: Int]
+    /// Of the values.
+    private let places: [MapKey: Int]
 
     init(decoder: ValueDecoder, places all: [Int]) throws {
         self.decoder = decoder
-        var places: [String: Int] = [:]
+        var places: [MapKey: Int] = [:]
         places.reserveCapacity(all.count / 2)
         for index in stride(from: 0, to: all.count, by: 2) {
             try decoder.source.read(at: all[index], decoder.codingPath) { (reader) throws(MessagePackError) in
-                let key: String
+                let key: MapKey
                 switch try reader.peek() {
-                case .string: key = try reader.readString()
+                case .string: key = .text(Array(copying: try reader.readStringBytes()))
                 case .integer:
                     // Larger ones are no Int, which is all that a CodingKey can have.
                     guard let number = try? reader.readInteger(as: Int.self) else { return }
-                    key = "\(number)"
+                    key = .integer(number)
                 // No CodingKey can stand for it.
                 default: return
                 }
@@ -193,12 +216,21 @@ private struct KeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
     var codingPath: [any CodingKey] { decoder.codingPath }
 
-    var allKeys: [Key] { places.keys.compactMap { Key(stringValue: $0) } }
+    var allKeys: [Key] {
+        places.keys.compactMap { key in
+            switch key {
+            case .text(let bytes): Key(stringValue: String(decoding: bytes, as: UTF8.self))
+            case .integer(let number): Key(intValue: number)
+            }
+        }
+    }
 
     func contains(_ key: Key) -> Bool { place(key) != nil }
 
     private func place(_ key: any CodingKey) -> Int? {
-        places[key.stringValue] ?? key.intValue.flatMap { places["\($0)"] }
+        if let place = places[.text(Array(key.stringValue.utf8))] { return place }
+        guard let number = key.intValue ?? Int(key.stringValue) else { return nil }
+        return places[.integer(number)]
     }
 
     private func value(_ key: any CodingKey) throws -> ValueDecoder {
@@ -216,7 +248,7 @@ private struct KeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     func decode(_ type: Bool.Type, forKey key: Key) throws -> Bool { try value(key).boolean() }
     func decode(_ type: String.Type, forKey key: Key) throws -> String { try value(key).string() }
     func decode(_ type: Double.Type, forKey key: Key) throws -> Double { try value(key).double() }
-    func decode(_ type: Float.Type, forKey key: Key) throws -> Float { Float(try value(key).double()) }
+    func decode(_ type: Float.Type, forKey key: Key) throws -> Float { try value(key).float() }
     func decode(_ type: Int.Type, forKey key: Key) throws -> Int { try value(key).integer(type) }
     func decode(_ type: Int8.Type, forKey key: Key) throws -> Int8 { try value(key).integer(type) }
     func decode(_ type: Int16.Type, forKey key: Key) throws -> Int16 { try value(key).integer(type) }
@@ -286,7 +318,7 @@ private struct UnkeyedContainer: UnkeyedDecodingContainer {
     mutating func decode(_ type: Bool.Type) throws -> Bool { try next(type) { try $0.boolean() } }
     mutating func decode(_ type: String.Type) throws -> String { try next(type) { try $0.string() } }
     mutating func decode(_ type: Double.Type) throws -> Double { try next(type) { try $0.double() } }
-    mutating func decode(_ type: Float.Type) throws -> Float { try next(type) { Float(try $0.double()) } }
+    mutating func decode(_ type: Float.Type) throws -> Float { try next(type) { try $0.float() } }
     mutating func decode(_ type: Int.Type) throws -> Int { try next(type) { try $0.integer(type) } }
     mutating func decode(_ type: Int8.Type) throws -> Int8 { try next(type) { try $0.integer(type) } }
     mutating func decode(_ type: Int16.Type) throws -> Int16 { try next(type) { try $0.integer(type) } }
@@ -326,7 +358,7 @@ private struct SingleContainer: SingleValueDecodingContainer {
     func decode(_ type: Bool.Type) throws -> Bool { try decoder.boolean() }
     func decode(_ type: String.Type) throws -> String { try decoder.string() }
     func decode(_ type: Double.Type) throws -> Double { try decoder.double() }
-    func decode(_ type: Float.Type) throws -> Float { Float(try decoder.double()) }
+    func decode(_ type: Float.Type) throws -> Float { try decoder.float() }
     func decode(_ type: Int.Type) throws -> Int { try decoder.integer(type) }
     func decode(_ type: Int8.Type) throws -> Int8 { try decoder.integer(type) }
     func decode(_ type: Int16.Type) throws -> Int16 { try decoder.integer(type) }

@@ -3,9 +3,10 @@
 
 /// Encodes values of any `Encodable` type.
 ///
-/// Shape: structures and dictionaries become maps with strings as keys (also where a `CodingKey` has an
-/// integer), enumerations what the compiler makes of them, `[UInt8]` a binary, `MessagePackTimestamp` a
-/// timestamp.
+/// Shape: structures, and dictionaries by String or Int, become maps with strings as keys (also where a
+/// `CodingKey` has an integer), enumerations what the compiler makes of them, `[UInt8]` a binary,
+/// `MessagePackTimestamp` a timestamp. A key that a value encodes twice stands there twice, which the decoder
+/// refuses.
 ///
 /// For what must be fast, write the type by hand with `MessagePackWriter`.
 public struct MessagePackEncoder: Sendable {
@@ -34,7 +35,7 @@ private final class EncodingStorage {
 
     private(set) var shape = Shape.nothing
     private var bytes: [UInt8] = []
-    private var count = 0
+    private(set) var count = 0
     private var inner: [(offset: Int, storage: EncodingStorage)] = []
 
     /// Codable lets a value ask for its container more than once, as long as it is of one kind.
@@ -199,16 +200,11 @@ private struct KeyedContainer<Key: CodingKey>: KeyedEncodingContainerProtocol {
 
 private struct UnkeyedContainer: UnkeyedEncodingContainer {
     let encoder: ValueEncoder
-    private(set) var count = 0
 
     var codingPath: [any CodingKey] { encoder.codingPath }
+    var count: Int { encoder.storage.count }
 
-    init(encoder: ValueEncoder) {
-        self.encoder = encoder
-    }
-
-    private mutating func next() -> EncodingStorage {
-        count += 1
+    private func next() -> EncodingStorage {
         encoder.storage.countElement()
         return encoder.storage
     }
@@ -282,6 +278,8 @@ private struct SingleContainer: SingleValueEncodingContainer {
     func encode(_ value: UInt64) { only().put { $0.write(value) } }
 
     func encode(_ value: some Encodable) throws {
+        precondition(
+            encoder.storage.shape == .nothing, "a value encodes once into its single value container")
         // Into the same storage: what stands for this value stands for the one that it wraps.
         try encoder.storage.encode(value, encoder)
     }

@@ -14,7 +14,7 @@ public struct MessagePackError: Error, Sendable, Equatable {
         case invalidUTF8
         /// 0xc1, which the format does not use.
         case reserved
-        /// A timestamp with a length or with nanoseconds that do not exist.
+        /// An extension of another type than a timestamp's, or with a length or nanoseconds that none has.
         case invalidTimestamp
         /// More arrays and maps within each other than `MessagePackLimits.depthMax`.
         case tooDeep
@@ -51,7 +51,8 @@ extension MessagePackError: CustomStringConvertible {
             case .outOfRange: "the number does not fit the type that was asked for"
             case .invalidUTF8: "the string is not UTF-8"
             case .reserved: "0xc1 starts no value"
-            case .invalidTimestamp: "the timestamp has a length or nanoseconds that do not exist"
+            case .invalidTimestamp:
+                "the extension is no timestamp, by its type, its length or its nanoseconds"
             case .tooDeep: "arrays and maps are nested deeper than the limit"
             case .tooLong: "the value is longer than the limit"
             case .tooMany: "the array or map has more elements than the limit"

@@ -182,7 +182,7 @@ public struct MessagePackReader: ~Escapable {
     public mutating func readTimestamp() throws(MessagePackError) -> MessagePackTimestamp {
         let start = position
         guard try peekExtension().type == MessagePackTimestamp.extensionType else {
-            throw MessagePackError(.mismatch(expected: .extension, found: .extension), at: start)
+            throw MessagePackError(.invalidTimestamp, at: start)
         }
         let bytes = try readExtensionBytes()
         var seconds: Int64 = 0

@@ -2,7 +2,8 @@
 
 /// A value with all that is in it.
 ///
-/// Two values are equal when they were written in the same way: `integer(1)` is not `float(1)`.
+/// Two values are equal when they are of one case and Swift takes what they hold for equal: `integer(1)` is
+/// not `float(1)`, and no NaN is equal to itself.
 public enum MessagePackValue: Sendable, Hashable {
     case `nil`
     case boolean(Bool)
@@ -31,7 +32,8 @@ public enum MessagePackValue: Sendable, Hashable {
         }
     }
 
-    /// An integer, by its smallest case.
+    /// An integer; `unsigned` only where it is over `Int64.max`.
+    /// - Precondition: 64 bits, with or without a sign, can hold it.
     public init(_ number: some FixedWidthInteger) {
         self = Int64(exactly: number).map(MessagePackValue.integer) ?? .unsigned(UInt64(number))
     }
@@ -41,7 +43,7 @@ extension MessagePackReader {
     /// The next value with all that is in it.
     ///
     /// An extension of type −1 without a timestamp's form is an error. Recursion goes as deep as
-    /// `MessagePackLimits.depthMax`, and memory to some fifty times the input.
+    /// `MessagePackLimits.depthMax`, and memory to some seventy times the input.
     @_lifetime(self: copy self)
     public mutating func readValue() throws(MessagePackError) -> MessagePackValue {
         let start = position

@@ -59,6 +59,7 @@ public struct MessagePackWriter: ~Copyable, ~Escapable {
         put(value ? MessagePackMarker.true : MessagePackMarker.false)
     }
 
+    /// - Precondition: 64 bits, with or without a sign, can hold it.
     @inlinable
     @_lifetime(self: copy self)
     public mutating func write(_ value: some FixedWidthInteger) {
