@@ -23,7 +23,7 @@ private func check(_ url: WebURL) {
     precondition((try! WebURL(url.href)) == url)
     // A page is at its own address, whatever it is relative to.
     precondition((try! WebURL(url.href, base: try! WebURL("http://other.test/x"))) == url)
-    precondition(url.origin + url.path == url.origin + String(url.requestTarget.prefix(url.path.count)))
+    precondition(url.requestTarget.hasPrefix(url.path))
     precondition(url.path.first == "/" && !url.host.isEmpty)
     if !url.hasCredentials {
         precondition(url.origin + url.requestTarget + (url.fragment.map { "#" + $0 } ?? "") == url.href)

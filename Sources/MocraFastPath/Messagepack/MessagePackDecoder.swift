@@ -200,9 +200,13 @@ private struct KeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
                 switch try reader.peek() {
                 case .string: key = .text(Array(copying: try reader.readStringBytes()))
                 case .integer:
-                    // Larger ones are no Int, which is all that a CodingKey can have.
-                    guard let number = try? reader.readInteger(as: Int.self) else { return }
-                    key = .integer(number)
+                    do throws(MessagePackError) {
+                        key = .integer(try reader.readInteger(as: Int.self))
+                    } catch {
+                        // Larger ones are no Int, which is all that a CodingKey can have.
+                        guard error.kind == .outOfRange else { throw error }
+                        return
+                    }
                 // No CodingKey can stand for it.
                 default: return
                 }
